@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * shmalloc: allocate, map, share, count and free the same storages from every process and language of a machine.
+ *
+ * THREE THINGS
+ *   storage    some bytes with an owner. Retained and released; the last release gives the memory back.
+ *   allocator  where storages come from: a kind (how memory is carved), over a source (from what), on a device (where).
+ *   handle     at most 512 plain bytes from which another process opens the same storage.
+ *
+ * THE MAIN JOB
+ *     shmalloc_storage *s;
+ *     uint8_t handle[SHMALLOC_HANDLE_MAX];
+ *     size_t length = sizeof handle;
+ *     shmalloc_storage_create(NULL, 1 << 20, SHMALLOC_STREAM_DEFAULT, NULL, &s, NULL);   one process makes a storage,
+ *     memcpy(shmalloc_storage_data(s), "hello", 6);                                      writes to it,
+ *     shmalloc_storage_export(s, NULL, handle, &length, NULL);                           and sends these bytes by any means.
+ *
+ *     shmalloc_storage_import(handle, length, -1, NULL, &s, NULL);                       Another process opens it: same memory.
+ *     puts(shmalloc_storage_data(s));
+ *     shmalloc_storage_release(s);                                                       Both release it.
+ *   With a unix socket between them, shmalloc_storage_send and shmalloc_storage_receive do the middle part for many at once,
+ *   and need no rights of one process over the other.
+ *
+ * RULES OF EVERY CALL
+ *   Order of arguments: object, inputs, outputs, err. Sizes are in bytes, times in nanoseconds.
+ *   Outputs are set on success and untouched on failure, but for the length of a buffer that was too small. A failed call
+ *   changes nothing. `err` may be NULL; it is written on failure only, with what was tried, on what, and what to do about it.
+ *   Any call that returns a status may also return INVALID, NO_MEMORY, UNSUPPORTED, SYSTEM or INTERNAL; @return names the others.
+ *   Each declaration says who owns what:
+ *     (borrowed) used during the call only     (retained) the library keeps a reference of its own, yours stays yours
+ *     (owned)    you get one reference or descriptor and must give it back       (copied) the bytes are copied
+ *     (adopted)  given to the library on every path, a failed call too           (array N) N elements
+ *     (out) (inout) plain values written, or read and written                    (nullable) NULL is legal
+ *   which threads may call it:
+ *     Threading: any (all at once), serial (one at a time for one object), startup (before other threads use the library)
+ *   and what it may do:
+ *     Call: leaf (bounded: no system call, no lock that sleeps), work (system calls, short locks), wait (may sleep for a peer);
+ *     `+cb`: your callbacks may run, on this thread, with no lock held, before it returns. No callback runs at any other time.
+ *   The library prints nothing, aborts never, sets no signal handler, starts no thread, and has no last error per thread.
+ *   Descriptors you pass in are duplicated; descriptors you get are yours and close-on-exec.
+ *   After fork the child may use the storages it inherited and release them; what the parent holds stays as it is.
+ *
+ * WHERE THINGS STAND, AND WHERE LATER ONES WILL
+ *   base.h       status, error, version, log, finalizers
+ *   device.h     what a device is and offers                 (streams and custom devices will join it)
+ *   allocator.h  kinds, settings, current allocator, trim    (allocate/deallocate, statistics, snapshot, observe, suspend)
+ *   storage.h    make, ask, pin, copy, share, grow, seal     (record_stream, events)
+ *   ipc.h        handles, sockets                            (device memory uses the same calls)
+ *   machine.h    what is shared on this machine, and taking it back
+ *   Not included here: shmalloc/torch.h (PyTorch's counts and manager). To come: channel.h, dlpack.h. */
+#ifndef SHMALLOC_H
+#define SHMALLOC_H
+
+#include "shmalloc/allocator.h"
+#include "shmalloc/base.h"
+#include "shmalloc/device.h"
+#include "shmalloc/ipc.h"
+#include "shmalloc/machine.h"
+#include "shmalloc/storage.h"
+
+#endif /* SHMALLOC_H */
