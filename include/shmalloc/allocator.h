@@ -68,8 +68,8 @@ typedef enum shmalloc_trim_flags {
  *  @param out_allocator (owned) one reference
  *  @return OK; INVALID: names the key or field; UNSUPPORTED: no such device or kind here.
  *  Threading: any. Call: work +cb. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_allocator_create(const shmalloc_allocator_params *params,
-                                                       shmalloc_allocator **out_allocator, shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_allocator_create(const shmalloc_allocator_params *params, shmalloc_allocator **out_allocator,
+                                                       shmalloc_error *err);
 
 /** @brief One reference more.
  *  @param allocator (retained)(nullable)
@@ -104,8 +104,7 @@ SHMALLOC_API shmalloc_status shmalloc_allocator_get_info(shmalloc_allocator *all
  *  @param allocator (borrowed)(nullable) NULL: the current one of the host
  *  @param config (copied) as in shmalloc_allocator_params
  *  @return OK; INVALID: names the key.  Threading: any. Call: work +cb. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_allocator_configure(shmalloc_allocator *allocator, const char *config,
-                                                          shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_allocator_configure(shmalloc_allocator *allocator, const char *config, shmalloc_error *err);
 
 /** @brief Settings in force, in the same syntax.
  *  @param allocator (borrowed)(nullable) NULL: the current one of the host

@@ -25,12 +25,12 @@ typedef enum shmalloc_device_type {
 
 /** What a device or an allocator can do, as bits. Ask before, or get UNSUPPORTED after. */
 typedef enum shmalloc_capability_flags {
-  SHMALLOC_CAPABILITY_HOST_ACCESS = 1, /**< the host reads and writes the memory */
-  SHMALLOC_CAPABILITY_EXPORT = 2,      /**< another process can open its storages, given their descriptor */
+  SHMALLOC_CAPABILITY_HOST_ACCESS = 1,  /**< the host reads and writes the memory */
+  SHMALLOC_CAPABILITY_EXPORT = 2,       /**< another process can open its storages, given their descriptor */
   SHMALLOC_CAPABILITY_EXPORT_BYTES = 4, /**< .. or given plain bytes */
-  SHMALLOC_CAPABILITY_READ_ONLY = 8,   /**< .. such that the receiver can't write */
-  SHMALLOC_CAPABILITY_GROW = 16,       /**< its storages can grow */
-  SHMALLOC_CAPABILITY_HUGE_PAGES = 32  /**< pages larger than the machine's usual ones are to be had now */
+  SHMALLOC_CAPABILITY_READ_ONLY = 8,    /**< .. such that the receiver can't write */
+  SHMALLOC_CAPABILITY_GROW = 16,        /**< its storages can grow */
+  SHMALLOC_CAPABILITY_HUGE_PAGES = 32   /**< pages larger than the machine's usual ones are to be had now */
 } shmalloc_capability_flags;
 
 /** A device, described. Output. */
@@ -49,8 +49,7 @@ typedef struct shmalloc_device_info {
  *  @param device SHMALLOC_DEVICE_HOST, or SHMALLOC_DEVICE(type, index)
  *  @param out_info (out) struct_size set by the caller
  *  @return OK; NOT_FOUND: no such index; UNSUPPORTED: no such type here, and why.  Threading: any. Call: work. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_device_get_info(shmalloc_device device, shmalloc_device_info *out_info,
-                                                      shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_device_get_info(shmalloc_device device, shmalloc_device_info *out_info, shmalloc_error *err);
 
 #ifdef __cplusplus
 }

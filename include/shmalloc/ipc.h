@@ -16,8 +16,8 @@ extern "C" {
 
 /** What the bytes of a handle are. */
 typedef enum shmalloc_handle_format {
-  SHMALLOC_HANDLE_FORMAT_NATIVE = 0,   /**< ours: self-describing, versioned, checksummed */
-  SHMALLOC_HANDLE_FORMAT_TORCH_FD = 1, /**< PyTorch's file_descriptor strategy: the size in decimal; a descriptor goes with it */
+  SHMALLOC_HANDLE_FORMAT_NATIVE = 0,     /**< ours: self-describing, versioned, checksummed */
+  SHMALLOC_HANDLE_FORMAT_TORCH_FD = 1,   /**< PyTorch's file_descriptor strategy: the size in decimal; a descriptor goes with it */
   SHMALLOC_HANDLE_FORMAT_TORCH_FILE = 2, /**< PyTorch's file_system strategy: "manager\nname\nsize", the manager may be empty.
                                               Kind MAP_REFCOUNTED only */
   SHMALLOC_HANDLE_FORMAT_FORCE32 = 0x7fffffff
@@ -25,17 +25,20 @@ typedef enum shmalloc_handle_format {
 
 /** Bits of shmalloc_export_params.flags. */
 typedef enum shmalloc_export_flags {
-  SHMALLOC_EXPORT_READ_ONLY = 1,  /**< the receiver can't write and can't make it so he could. Nameless objects only, and for good: the
+  SHMALLOC_EXPORT_READ_ONLY =
+      1, /**< the receiver can't write and can't make it so he could. Nameless objects only, and for good: the
                                        memory is sealed against new writers; those who write already, this process among them, still do */
-  SHMALLOC_EXPORT_DESCRIPTOR = 2, /**< the receiver gets the descriptor of shmalloc_storage_export_fd as well, so the bytes need not say
+  SHMALLOC_EXPORT_DESCRIPTOR =
+      2,                      /**< the receiver gets the descriptor of shmalloc_storage_export_fd as well, so the bytes need not say
                                        how to reach the memory */
-  SHMALLOC_EXPORT_COUNTED = 4     /**< TORCH_FILE: add one to the count for the receiver, as PyTorch's pickles do */
+  SHMALLOC_EXPORT_COUNTED = 4 /**< TORCH_FILE: add one to the count for the receiver, as PyTorch's pickles do */
 } shmalloc_export_flags;
 
 /** How to export. Input. */
 typedef struct shmalloc_export_params {
   size_t struct_size;
-  int64_t ttl_ns;         /**< how long the bytes stay good after the last release here; 0: the allocator's export_ttl_ms; -1: until revoked */
+  int64_t
+      ttl_ns; /**< how long the bytes stay good after the last release here; 0: the allocator's export_ttl_ms; -1: until revoked */
   shmalloc_stream stream; /**< device memory: the receiver waits for what is queued here; ignored on the host */
   uint32_t flags;         /**< shmalloc_export_flags */
   int32_t format;         /**< shmalloc_handle_format */
@@ -45,7 +48,7 @@ typedef struct shmalloc_export_params {
 typedef enum shmalloc_import_flags {
   SHMALLOC_IMPORT_READ_ONLY = 1, /**< map for reading only */
   SHMALLOC_IMPORT_SAME_USER = 2, /**< receive: the other end must run as this user, else PERMISSION */
-  SHMALLOC_IMPORT_COUNTED = 4    /**< TORCH_FILE: the count was raised for us by the sender, as PyTorch's pickles do; take that over */
+  SHMALLOC_IMPORT_COUNTED = 4 /**< TORCH_FILE: the count was raised for us by the sender, as PyTorch's pickles do; take that over */
 } shmalloc_import_flags;
 
 /** How to import. Input. */
@@ -94,8 +97,8 @@ typedef struct shmalloc_handle_info {
  *  @return OK; NO_SPACE: with the length set, or the name is too long for a handle and needs DESCRIPTOR or a socket; CLOSED;
  *  UNSUPPORTED: private memory, see shmalloc_storage_share; PERMISSION: writable export of sealed or read-only memory.
  *  Threading: any. Call: work. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_storage_export(shmalloc_storage *storage, const shmalloc_export_params *params, uint8_t *bytes,
-                                                     size_t *inout_length, shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_storage_export(shmalloc_storage *storage, const shmalloc_export_params *params,
+                                                     uint8_t *bytes, size_t *inout_length, shmalloc_error *err);
 
 /** @brief The descriptor of a storage's memory, for those who bring it to the receiver themselves, beside the bytes.
  *  @param storage (borrowed)
@@ -159,8 +162,7 @@ SHMALLOC_API shmalloc_status shmalloc_handle_to_text(const uint8_t *bytes, size_
  *  @param bytes (array *inout_length)(nullable) where to write
  *  @param inout_length (inout) in: room of bytes; out: length needed
  *  @return OK; NO_SPACE with the length set; CORRUPT.  Threading: any. Call: leaf. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_handle_from_text(const char *text, uint8_t *bytes, size_t *inout_length,
-                                                       shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_handle_from_text(const char *text, uint8_t *bytes, size_t *inout_length, shmalloc_error *err);
 
 /** @brief Read a handle without opening it.
  *  @param bytes (array length)(borrowed) the handle

@@ -28,17 +28,17 @@ typedef enum shmalloc_object_flags {
 /** One shared object. Handed to shmalloc_object_fn; struct_size is what the library knows. */
 typedef struct shmalloc_object_info {
   size_t struct_size;
-  uint64_t size;        /**< bytes */
-  uint64_t resident;    /**< bytes of memory that it takes */
-  int64_t modified_ns;  /**< last change of its length or name, since 1970 */
-  int64_t refcount;     /**< COUNTED: PyTorch's count; else -1 */
-  int32_t maker;        /**< shmalloc_object_maker */
-  uint32_t state;       /**< shmalloc_object_flags */
-  int32_t holders;      /**< living processes seen to have it open or mapped */
-  int32_t holder_pid;   /**< one of them, 0 for none; for people */
-  int32_t uid;          /**< owner */
-  uint32_t mode;        /**< permission bits */
-  char name[256];       /**< "/name" of a shm object, "memfd:name" of a nameless one */
+  uint64_t size;       /**< bytes */
+  uint64_t resident;   /**< bytes of memory that it takes */
+  int64_t modified_ns; /**< last change of its length or name, since 1970 */
+  int64_t refcount;    /**< COUNTED: PyTorch's count; else -1 */
+  int32_t maker;       /**< shmalloc_object_maker */
+  uint32_t state;      /**< shmalloc_object_flags */
+  int32_t holders;     /**< living processes seen to have it open or mapped */
+  int32_t holder_pid;  /**< one of them, 0 for none; for people */
+  int32_t uid;         /**< owner */
+  uint32_t mode;       /**< permission bits */
+  char name[256];      /**< "/name" of a shm object, "memfd:name" of a nameless one */
 } shmalloc_object_info;
 
 /** Hears of one object; `object` lives during the call only. Not 0: stop. */

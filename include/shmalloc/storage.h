@@ -29,10 +29,12 @@ typedef enum shmalloc_mapped_flags {
   SHMALLOC_MAPPED_SHAREDMEM = 2,
   SHMALLOC_MAPPED_EXCLUSIVE = 4, /**< the name must not exist: else EXISTS */
   SHMALLOC_MAPPED_NOCREATE = 8,  /**< the name must exist: else NOT_FOUND. It may still grow; no effect on a private view */
-  SHMALLOC_MAPPED_KEEPFD = 16,   /**< keep the descriptor, see info.fd. Objects without a name keep it always: it is how they are shared */
+  SHMALLOC_MAPPED_KEEPFD =
+      16, /**< keep the descriptor, see info.fd. Objects without a name keep it always: it is how they are shared */
   SHMALLOC_MAPPED_FROMFD = 32,
-  SHMALLOC_MAPPED_UNLINK = 64,   /**< remove the name once mapped */
-  SHMALLOC_MAPPED_NO_GROW = 128, /**< a file or object that is too short is NO_SPACE, never extended; so are private and READ_ONLY ones */
+  SHMALLOC_MAPPED_UNLINK = 64, /**< remove the name once mapped */
+  SHMALLOC_MAPPED_NO_GROW =
+      128, /**< a file or object that is too short is NO_SPACE, never extended; so are private and READ_ONLY ones */
   SHMALLOC_MAPPED_READ_ONLY = 256, /**< open and map for reading only; implies NOCREATE and NO_GROW */
   SHMALLOC_MAPPED_MEMFD = 512,
   SHMALLOC_MAPPED_HUGETLB = 1024
@@ -61,10 +63,10 @@ typedef struct shmalloc_storage_params {
 
 /** What a storage is now, bits of shmalloc_storage_info.state. */
 typedef enum shmalloc_state_flags {
-  SHMALLOC_STATE_SHARED = 1,       /**< another process could map it (PyTorch's is_shared) */
-  SHMALLOC_STATE_IMPORTED = 2,     /**< came by import or receive */
-  SHMALLOC_STATE_READ_ONLY = 4,    /**< writing to its bytes here faults */
-  SHMALLOC_STATE_SEALED = 8,       /**< nobody can shrink it: your own loads and stores can't raise SIGBUS. Without this bit a peer that
+  SHMALLOC_STATE_SHARED = 1,    /**< another process could map it (PyTorch's is_shared) */
+  SHMALLOC_STATE_IMPORTED = 2,  /**< came by import or receive */
+  SHMALLOC_STATE_READ_ONLY = 4, /**< writing to its bytes here faults */
+  SHMALLOC_STATE_SEALED = 8, /**< nobody can shrink it: your own loads and stores can't raise SIGBUS. Without this bit a peer that
                                         truncates the object makes them do so; shmalloc's calls answer with a status in either case */
   SHMALLOC_STATE_WRITE_SEALED = 16, /**< nobody can get to write it who does not already */
   SHMALLOC_STATE_CLOSED = 32,
@@ -77,19 +79,19 @@ typedef struct shmalloc_storage_info {
   void *data;               /**< as shmalloc_storage_data */
   shmalloc_address address; /**< as shmalloc_storage_address */
   shmalloc_device device;
-  uint64_t size;           /**< bytes that may be used; what was mapped where 0 was asked for */
-  uint64_t capacity;       /**< bytes it may grow to in place */
-  uint64_t id;             /**< of this storage in this process, from 1, never used again */
-  uint64_t generation;     /**< goes up whenever its bytes move to another address */
-  uint64_t allocator_id;   /**< of the allocator that made it, 0 if none did */
-  uint64_t references;     /**< in this process, pins included */
+  uint64_t size;         /**< bytes that may be used; what was mapped where 0 was asked for */
+  uint64_t capacity;     /**< bytes it may grow to in place */
+  uint64_t id;           /**< of this storage in this process, from 1, never used again */
+  uint64_t generation;   /**< goes up whenever its bytes move to another address */
+  uint64_t allocator_id; /**< of the allocator that made it, 0 if none did */
+  uint64_t references;   /**< in this process, pins included */
   uint64_t pins;
-  int32_t kind;            /**< shmalloc_allocator_kind; DEFAULT for adopted memory */
-  uint32_t state;          /**< shmalloc_state_flags */
-  uint32_t mapped;         /**< shmalloc_mapped_flags in force */
-  int32_t fd;              /**< (borrowed) valid as long as the storage is open; -1: none kept */
-  int32_t refcount;        /**< MAP_REFCOUNTED: PyTorch's count now; else 0 */
-  uint32_t reserved;       /**< 0 */
+  int32_t kind;      /**< shmalloc_allocator_kind; DEFAULT for adopted memory */
+  uint32_t state;    /**< shmalloc_state_flags */
+  uint32_t mapped;   /**< shmalloc_mapped_flags in force */
+  int32_t fd;        /**< (borrowed) valid as long as the storage is open; -1: none kept */
+  int32_t refcount;  /**< MAP_REFCOUNTED: PyTorch's count now; else 0 */
+  uint32_t reserved; /**< 0 */
 } shmalloc_storage_info;
 
 /** What a range is used for. */
@@ -137,8 +139,8 @@ SHMALLOC_API shmalloc_status shmalloc_storage_adopt(shmalloc_device device, shma
  *  @param out_storage (owned) one reference
  *  @param out_offset (out)(nullable) bytes from the storage's first
  *  @return OK; NOT_FOUND.  Threading: any. Call: work. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_storage_find(shmalloc_device device, shmalloc_address address,
-                                                   shmalloc_storage **out_storage, uint64_t *out_offset, shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_storage_find(shmalloc_device device, shmalloc_address address, shmalloc_storage **out_storage,
+                                                   uint64_t *out_offset, shmalloc_error *err);
 
 /** @brief One reference more.
  *  @param storage (retained)(nullable)
@@ -217,7 +219,8 @@ SHMALLOC_API void shmalloc_storage_unpin(shmalloc_storage *storage);
 
 /** Bits of shmalloc_storage_copy's flags. */
 typedef enum shmalloc_copy_flags {
-  SHMALLOC_COPY_NON_BLOCKING = 1 /**< return once it is queued on the stream; copies between host memories are done on return anyway */
+  SHMALLOC_COPY_NON_BLOCKING =
+      1 /**< return once it is queued on the stream; copies between host memories are done on return anyway */
 } shmalloc_copy_flags;
 
 /** @brief Copy bytes from one storage to another, or within one. A storage that a peer truncates meanwhile is an error, not a SIGBUS.
