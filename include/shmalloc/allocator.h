@@ -11,8 +11,8 @@ extern "C" {
 
 /** How memory is carved into storages. */
 typedef enum shmalloc_allocator_kind {
-  SHMALLOC_ALLOCATOR_KIND_DEFAULT = 0, /**< the best for sharing between processes that is built in; nothing may depend on which */
-  SHMALLOC_ALLOCATOR_KIND_DIRECT = 1,  /**< one allocation of private host memory a storage; shmalloc_storage_share moves it */
+  SHMALLOC_ALLOCATOR_KIND_DEFAULT = 0, /**< of the host: the best for sharing that is built in; nothing may depend on which */
+  SHMALLOC_ALLOCATOR_KIND_DIRECT = 1,  /**< one allocation a storage; on the host: private memory, which shmalloc_storage_share moves */
   SHMALLOC_ALLOCATOR_KIND_MAP = 2,     /**< one mapping a storage: memfd, POSIX shm object, file, descriptor, huge pages */
   SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED = 3, /**< a POSIX shm object that begins with PyTorch's 64 bytes of reference count */
   SHMALLOC_ALLOCATOR_KIND_FORCE32 = 0x7fffffff
@@ -27,7 +27,7 @@ typedef enum shmalloc_allocator_flags {
  *
  *  `config` is text: key:value,key:value. Unknown keys and bad values are INVALID and named; nothing is applied then.
  *    alignment      DIRECT: bytes, a power of two of at least 16 (64)
- *    numa_node      node that all memory is bound to; -1: any (-1)
+ *    numa_node      number of the node that all memory is bound to; -1: any (-1)
  *    prefix         MAP*: what generated names of shared objects begin with; 1 to 31 of A-Z a-z 0-9 . _ - (shmalloc)
  *    mode           MAP*: permission bits of new files and objects, octal (0600)
  *    populate       MAP*: 1 maps every page at creation, 0 at first touch (0). Blocks are reserved in either case
@@ -49,8 +49,8 @@ typedef struct shmalloc_allocator_info {
   shmalloc_device device;
   uint64_t id;            /**< of this allocator in this process, from 1, never used again */
   uint64_t references;    /**< in this process, those of its storages included */
-  uint64_t live_storages; /**< made by it and not yet given back */
-  uint64_t live_bytes;    /**< their sizes added up */
+  uint64_t live_storages; /**< made by it and not yet closed or released */
+  uint64_t live_bytes;    /**< their sizes added up, as they were made */
   uint64_t alignment;     /**< bytes; every storage begins at a multiple of this */
   int32_t kind;           /**< shmalloc_allocator_kind, never DEFAULT */
   uint32_t capabilities;  /**< shmalloc_capability_flags */
@@ -81,16 +81,18 @@ SHMALLOC_API void shmalloc_allocator_retain(shmalloc_allocator *allocator);
  *  Threading: any. Call: work +cb. Since: 0.1 */
 SHMALLOC_API void shmalloc_allocator_release(shmalloc_allocator *allocator);
 
-/** @brief The current allocator of a device, which stands for NULL wherever an allocator is asked for; made at the first call.
+/** @brief The current allocator of a device. The host's stands for NULL wherever an allocator is asked for, unless @param says something
+ *  else. It is made when it is first needed, with kind DEFAULT, and reads no environment.
  *  @param device its device
  *  @param out_allocator (owned) one reference
  *  @return OK; UNSUPPORTED: no such device here.  Threading: any. Call: work +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_allocator_get_current(shmalloc_device device, shmalloc_allocator **out_allocator,
                                                             shmalloc_error *err);
 
-/** @brief Make an allocator the current one of its device. The storages of the one before are still given back to that one.
+/** @brief Make an allocator the current one of its device. Storages are always given back to the allocator that made
+ *  them.
  *  @param allocator (retained)
- *  @return OK; BUSY: the current one has handed out memory.  Threading: any. Call: work +cb. Since: 0.1 */
+ *  @return OK; BUSY: storages of the current one are live.  Threading: any. Call: work +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_allocator_set_current(shmalloc_allocator *allocator, shmalloc_error *err);
 
 /** @brief Describe an allocator.
@@ -117,10 +119,11 @@ SHMALLOC_API shmalloc_status shmalloc_allocator_get_config(shmalloc_allocator *a
 
 /** @brief Give back what is kept for later.
  *  @param allocator (borrowed)(nullable) whose; NULL: every allocator's
- *  @param what shmalloc_trim_flags; 0: all of them
+ *  @param what shmalloc_trim_flags; 0: all, those of later versions too
+ *  @param keep_bytes stop when no more than this is kept; 0: keep nothing
  *  @param out_bytes (out)(nullable) how much was given back, as far as is known
  *  @return OK.  Threading: any. Call: work +cb. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t what, uint64_t *out_bytes,
+SHMALLOC_API shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t what, uint64_t keep_bytes, uint64_t *out_bytes,
                                                      shmalloc_error *err);
 
 #ifdef __cplusplus

@@ -38,9 +38,14 @@ extern "C" {
 typedef struct shmalloc_allocator shmalloc_allocator; /**< where storages come from */
 typedef struct shmalloc_storage shmalloc_storage;     /**< some bytes with an owner */
 
-/** A stream of a device (a CUstream, as a number); host memory ignores it. */
+/** A stream of a device (a CUstream, as a number); host memory ignores it. Numbers from 0xffffffffffffff00 are reserved. */
 typedef uint64_t shmalloc_stream;
 #define SHMALLOC_STREAM_DEFAULT 0
+
+/** Of every timeout and time to live: what is usual there, no end, no time at all. Positive numbers are nanoseconds. */
+#define SHMALLOC_TIME_DEFAULT 0
+#define SHMALLOC_TIME_FOREVER (-1)
+#define SHMALLOC_TIME_NONE (-2)
 
 /** An address in a device's own space; on the host, a pointer as a number. */
 typedef uint64_t shmalloc_address;
@@ -77,7 +82,8 @@ typedef struct shmalloc_error {
   char message[240];     /**< what was tried, on what, why it failed, what to do; ends with a zero byte */
 } shmalloc_error;
 
-/** Gives back what was adopted. Runs exactly once, failed calls included, with no lock held; must not unwind. */
+/** Gives back what was adopted. Runs exactly once, failed calls included, with no lock held, on whichever thread makes the call that
+ *  ends its use; must not unwind. */
 typedef void (*shmalloc_destroy_fn)(void *userdata);
 
 /** How important a log line is. */
@@ -89,7 +95,8 @@ typedef enum shmalloc_log_level {
   SHMALLOC_LOG_LEVEL_FORCE32 = 0x7fffffff
 } shmalloc_log_level;
 
-/** Hears one line; `message` ends with a zero byte, has no newline, and lives during the call only. */
+/** Hears one line; `message` ends with a zero byte, has no newline, and lives during the call only. Runs on any thread, on several at
+ *  once. May call shmalloc; lines that those calls would log are dropped. Must not unwind. */
 typedef void (*shmalloc_log_fn)(int32_t level, const char *message, void *userdata);
 
 /** @brief Version of the library, as SHMALLOC_VERSION is of the header. Bindings compare the two when they load.
@@ -113,12 +120,13 @@ SHMALLOC_API const char *shmalloc_status_name(int32_t status);
 SHMALLOC_API shmalloc_status shmalloc_abi_lookup(const char *name, int64_t *out_value, shmalloc_error *err);
 
 /** @brief Hear what no call can return: what a release could not give back. Replaces the listener before it; when this returns, no
- *  call to that one runs any more and its destroy_fn has run. Without a listener nothing is logged. Not to be called by a listener.
+ *  call to that one runs any more and its destroy_fn has run. Without a listener nothing is logged. One for the whole process: take
+ *  yours off before your runtime ends.
  *  @param fn (nullable) listener; NULL takes it off
  *  @param level least important level to hear
  *  @param userdata (adopted)(nullable) passed to fn
  *  @param destroy_fn (nullable) gives userdata back; runs on failure too
- *  @return OK.  Threading: any. Call: wait +cb. Since: 0.1 */
+ *  @return OK; BUSY: called by a listener.  Threading: any. Call: wait +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_set_log(shmalloc_log_fn fn, shmalloc_log_level level, void *userdata,
                                               shmalloc_destroy_fn destroy_fn, shmalloc_error *err);
 
@@ -129,8 +137,8 @@ SHMALLOC_API shmalloc_status shmalloc_set_log(shmalloc_log_fn fn, shmalloc_log_l
  *  @return OK; NO_SPACE with the length set.  Threading: any. Call: leaf. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_format_size(uint64_t size, char *text, size_t *inout_length, shmalloc_error *err);
 
-/** @brief Release one reference later: the finalizer of every garbage collector. Takes any handle. The release itself is done by the
- *  next call of class `work` in this process, or by shmalloc_allocator_trim.
+/** @brief Release one reference later: the finalizer of every garbage collector. Takes any handle. The release itself is done by
+ *  the next call marked `+cb` in this process; shmalloc_allocator_trim is one.
  *  @param handle (adopted)(nullable) a storage or an allocator
  *  Threading: any, also in a forked child. Call: leaf. Since: 0.1 */
 SHMALLOC_API void shmalloc_release_deferred(void *handle);

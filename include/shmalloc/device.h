@@ -14,8 +14,8 @@ typedef uint64_t shmalloc_device;
 #define SHMALLOC_DEVICE(type, index) ((shmalloc_device)(type) << 32 | (uint32_t)(index))
 #define SHMALLOC_DEVICE_HOST 0
 
-/** Types of devices: DLPack's number where it has one, ours from 0x10000. In this version only HOST has an implementation; the others
- *  answer UNSUPPORTED. */
+/** Types of devices: HOST is 0 (where DLPack has 1, which is never used here), others have DLPack's number, ours begin at 0x10000. In
+ *  this version only HOST has an implementation; the others answer UNSUPPORTED. */
 typedef enum shmalloc_device_type {
   SHMALLOC_DEVICE_TYPE_HOST = 0,
   SHMALLOC_DEVICE_TYPE_CUDA = 2,
@@ -37,8 +37,8 @@ typedef enum shmalloc_capability_flags {
 typedef struct shmalloc_device_info {
   size_t struct_size;
   shmalloc_device device;
-  uint64_t total;        /**< bytes; of the host: what /dev/shm may hold */
-  uint64_t available;    /**< bytes free of it now */
+  uint64_t total;        /**< bytes of memory; of the host: RAM, or its control group's limit if that is less */
+  uint64_t available;    /**< bytes of it that can be had now; what /dev/shm may hold stands in shmalloc_machine_describe */
   uint64_t page_size;    /**< bytes; what sizes are rounded up to */
   uint32_t count;        /**< devices of this type */
   uint32_t capabilities; /**< shmalloc_capability_flags */

@@ -62,16 +62,16 @@ typedef struct shmalloc_storage_params {
 } shmalloc_storage_params;
 
 /** What a storage is now, bits of shmalloc_storage_info.state. */
-typedef enum shmalloc_state_flags {
-  SHMALLOC_STATE_SHARED = 1,    /**< another process could map it (PyTorch's is_shared) */
-  SHMALLOC_STATE_IMPORTED = 2,  /**< came by import or receive */
-  SHMALLOC_STATE_READ_ONLY = 4, /**< writing to its bytes here faults */
-  SHMALLOC_STATE_SEALED = 8, /**< nobody can shrink it: your own loads and stores can't raise SIGBUS. Without this bit a peer that
+typedef enum shmalloc_storage_state_flags {
+  SHMALLOC_STORAGE_STATE_SHARED = 1,    /**< another process could map it (PyTorch's is_shared) */
+  SHMALLOC_STORAGE_STATE_IMPORTED = 2,  /**< came by import or receive */
+  SHMALLOC_STORAGE_STATE_READ_ONLY = 4, /**< writing to its bytes here faults */
+  SHMALLOC_STORAGE_STATE_SEALED = 8, /**< nobody can shrink it: your own loads and stores can't raise SIGBUS. Without this bit a peer that
                                         truncates the object makes them do so; shmalloc's calls answer with a status in either case */
-  SHMALLOC_STATE_WRITE_SEALED = 16, /**< nobody can get to write it who does not already */
-  SHMALLOC_STATE_CLOSED = 32,
-  SHMALLOC_STATE_FORKED = 64 /**< inherited by fork: the process that made it owns it, a release here only unmaps */
-} shmalloc_state_flags;
+  SHMALLOC_STORAGE_STATE_WRITE_SEALED = 16, /**< nobody can get to write it who does not already */
+  SHMALLOC_STORAGE_STATE_CLOSED = 32,
+  SHMALLOC_STORAGE_STATE_FORKED = 64 /**< inherited by fork: the process that made it owns it, a release here only unmaps */
+} shmalloc_storage_state_flags;
 
 /** A storage, described. Output. */
 typedef struct shmalloc_storage_info {
@@ -87,7 +87,7 @@ typedef struct shmalloc_storage_info {
   uint64_t references;   /**< in this process, pins included */
   uint64_t pins;
   int32_t kind;      /**< shmalloc_allocator_kind; DEFAULT for adopted memory */
-  uint32_t state;    /**< shmalloc_state_flags */
+  uint32_t state;    /**< shmalloc_storage_state_flags */
   uint32_t mapped;   /**< shmalloc_mapped_flags in force */
   int32_t fd;        /**< (borrowed) valid as long as the storage is open; -1: none kept */
   int32_t refcount;  /**< MAP_REFCOUNTED: PyTorch's count now; else 0 */
