@@ -12,7 +12,7 @@ MARKS = re.compile(r'((?:\s*\([^()]*\))*)')
 ARRAY = re.compile(r'array (\*?)(\w+)$')
 TERMS = re.compile(r'Threading:\s+(any|serial|startup)\b((?:,|;|\s+for\s)[^.]*)?\.\s+'
                    r'Call:\s+(leaf|work|wait)(\s+\+cb)?\.\s+Since:\s+(\d+\.\d+)\s*$')
-PARAM = re.compile(r'@param\s+(\w+)\s*(.*?)(?=@\w|\bThreading:|\Z)', re.S)
+PARAM = re.compile(r'^ *@param\s+(\w+)\s*(.*?)(?=^ *@\w|\bThreading:|\Z)', re.S | re.M)
 
 
 def read(headers):
