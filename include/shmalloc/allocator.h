@@ -12,8 +12,9 @@ extern "C" {
 /** How memory is carved into storages. */
 typedef enum shmalloc_allocator_kind {
   SHMALLOC_ALLOCATOR_KIND_DEFAULT = 0, /**< of the host: the best for sharing that is built in; nothing may depend on which */
-  SHMALLOC_ALLOCATOR_KIND_DIRECT = 1,  /**< one allocation a storage; on the host: private memory, which shmalloc_storage_share moves */
-  SHMALLOC_ALLOCATOR_KIND_MAP = 2,     /**< one mapping a storage: memfd, POSIX shm object, file, descriptor, huge pages */
+  SHMALLOC_ALLOCATOR_KIND_DIRECT =
+      1,                           /**< one allocation a storage; on the host: private memory, which shmalloc_storage_share moves */
+  SHMALLOC_ALLOCATOR_KIND_MAP = 2, /**< one mapping a storage: memfd, POSIX shm object, file, descriptor, huge pages */
   SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED = 3, /**< a POSIX shm object that begins with PyTorch's 64 bytes of reference count */
   SHMALLOC_ALLOCATOR_KIND_FORCE32 = 0x7fffffff
 } shmalloc_allocator_kind;
@@ -123,8 +124,8 @@ SHMALLOC_API shmalloc_status shmalloc_allocator_get_config(shmalloc_allocator *a
  *  @param keep_bytes stop when no more than this is kept; 0: keep nothing
  *  @param out_bytes (out)(nullable) how much was given back, as far as is known
  *  @return OK.  Threading: any. Call: work +cb. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t what, uint64_t keep_bytes, uint64_t *out_bytes,
-                                                     shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t what, uint64_t keep_bytes,
+                                                     uint64_t *out_bytes, shmalloc_error *err);
 
 #ifdef __cplusplus
 }

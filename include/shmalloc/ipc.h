@@ -13,6 +13,8 @@ extern "C" {
 #define SHMALLOC_HANDLE_MAX 512
 /** Bytes of a handle's text form at most, zero byte included, for ever. */
 #define SHMALLOC_HANDLE_TEXT_MAX 704
+/** Storages in one message at most, for ever. */
+#define SHMALLOC_MESSAGE_MAX 253
 
 /** What the bytes of a handle are. */
 typedef enum shmalloc_handle_format {
@@ -23,22 +25,20 @@ typedef enum shmalloc_handle_format {
   SHMALLOC_HANDLE_FORMAT_FORCE32 = 0x7fffffff
 } shmalloc_handle_format;
 
-/** Bits of shmalloc_export_params.flags. */
+/** Bits of shmalloc_export_params.flags.
+ *  READ_ONLY is for nameless objects, and for good: the memory is sealed against new writers, those who open it later included; those
+ *  who write already, this process among them, still do. */
 typedef enum shmalloc_export_flags {
-  SHMALLOC_EXPORT_READ_ONLY =
-      1, /**< the receiver can't write and can't make it so he could. Nameless objects only, and for good: the
-                                       memory is sealed against new writers; those who write already, this process among them, still do */
-  SHMALLOC_EXPORT_DESCRIPTOR =
-      2,                      /**< the receiver gets the descriptor of shmalloc_storage_export_fd as well, so the bytes need not say
-                                       how to reach the memory */
-  SHMALLOC_EXPORT_COUNTED = 4 /**< TORCH_FILE: add one to the count for the receiver, as PyTorch's pickles do */
+  SHMALLOC_EXPORT_READ_ONLY = 1,  /**< the receiver can't write, nor make it so that he could */
+  SHMALLOC_EXPORT_DESCRIPTOR = 2, /**< the receiver gets the descriptors of shmalloc_storage_export_fds as well */
+  SHMALLOC_EXPORT_COUNTED = 4     /**< TORCH_FILE: add one to the count for the receiver, as PyTorch's pickles do */
 } shmalloc_export_flags;
 
 /** How to export. Input. */
 typedef struct shmalloc_export_params {
   size_t struct_size;
-  int64_t
-      ttl_ns; /**< how long the bytes stay good after the last release here; 0: the allocator's export_ttl_ms; -1: until revoked */
+  int64_t ttl_ns;         /**< how long the bytes stay good if the storage is released here; counts from now; TIME_DEFAULT: the
+                               allocator's export_ttl_ms; TIME_NONE: not at all; TIME_FOREVER: as long as this process lives */
   shmalloc_stream stream; /**< device memory: the receiver waits for what is queued here; ignored on the host */
   uint32_t flags;         /**< shmalloc_export_flags */
   int32_t format;         /**< shmalloc_handle_format */
@@ -54,7 +54,7 @@ typedef enum shmalloc_import_flags {
 /** How to import. Input. */
 typedef struct shmalloc_import_params {
   size_t struct_size;
-  int64_t timeout_ns;     /**< receive: how long to wait for a message; 0: as long as the socket would; -1: for ever */
+  int64_t timeout_ns;     /**< receive: how long to wait for a message; TIME_DEFAULT: as the socket would; TIME_NONE: only look */
   shmalloc_stream stream; /**< device memory: waits for the sender's work; ignored on the host */
   uint32_t flags;         /**< shmalloc_import_flags */
   int32_t format;         /**< shmalloc_handle_format; receive ignores it */
@@ -89,35 +89,40 @@ typedef struct shmalloc_handle_info {
 
 /** @brief Make a handle: bytes from which any number of other processes of this machine open the same storage. It is good as long as
  *  this process holds the storage, and for its time to live after that, but no longer than this process lives, unless the object has a
- *  name. Memory that only an export keeps is given back by the first `work` call after that time, or by shmalloc_allocator_trim.
+ *  name. Memory that only an export keeps is given back by the first call marked +cb after that time; shmalloc_allocator_trim is one.
  *  @param storage (retained)
  *  @param params (copied)(nullable) NULL: native, writable, with the allocator's time to live
  *  @param bytes (array *inout_length)(nullable) where to write; SHMALLOC_HANDLE_MAX is always enough
  *  @param inout_length (inout) in: room of bytes; out: length needed
- *  @return OK; NO_SPACE: with the length set, or the name is too long for a handle and needs DESCRIPTOR or a socket; CLOSED;
- *  UNSUPPORTED: private memory, see shmalloc_storage_share; PERMISSION: writable export of sealed or read-only memory.
+ *  @return OK; NO_SPACE with the length set; CLOSED; UNSUPPORTED: private memory, see shmalloc_storage_share, or its name is too long for
+ *  a handle: use DESCRIPTOR or a socket; PERMISSION: writable export of sealed or read-only memory.
  *  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_export(shmalloc_storage *storage, const shmalloc_export_params *params,
                                                      uint8_t *bytes, size_t *inout_length, shmalloc_error *err);
 
-/** @brief The descriptor of a storage's memory, for those who bring it to the receiver themselves, beside the bytes.
+/** @brief The descriptors of a storage's memory, for those who bring them to the receiver themselves, beside the bytes. Host memory has
+ *  one; an empty storage none.
  *  @param storage (borrowed)
- *  @param flags shmalloc_export_flags
- *  @param out_fd (owned) close-on-exec; with READ_ONLY it can't be made to write
- *  @return OK; UNSUPPORTED: it has none; PERMISSION, CLOSED as above.  Threading: any. Call: work. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_storage_export_fd(shmalloc_storage *storage, uint32_t flags, int32_t *out_fd,
-                                                        shmalloc_error *err);
+ *  @param params (copied)(nullable) as for shmalloc_storage_export
+ *  @param out_fds (array *inout_count)(owned)(nullable) close-on-exec; with READ_ONLY they can't be made to write
+ *  @param inout_count (inout) in: room of out_fds; out: number needed
+ *  @return OK; NO_SPACE with the count set; UNSUPPORTED: no descriptor leads to it; PERMISSION, CLOSED as above.
+ *  Threading: any. Call: work. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_storage_export_fds(shmalloc_storage *storage, const shmalloc_export_params *params,
+                                                         int32_t *out_fds, size_t *inout_count, shmalloc_error *err);
 
-/** @brief Open a handle. Everything in it is checked against what is found, and the bytes of a stranger do no harm.
+/** @brief Open a handle. Everything in it is checked against what is found, and the bytes of a stranger do no harm. Each import is a
+ *  storage of its own, in the exporting process too; whether two of them share an address is not promised.
  *  @param bytes (array length)(borrowed) the handle
  *  @param length of it
- *  @param fd (borrowed) descriptor that came with it, duplicated; -1: none
+ *  @param fds (array fd_count)(borrowed)(nullable) descriptors that came with it; duplicated
+ *  @param fd_count number of them; 0: none
  *  @param params (copied)(nullable) NULL: native, writable if the export is
  *  @param out_storage (owned) one reference
  *  @return OK; CORRUPT: damaged or forged; VERSION: of a newer library; STALE: revoked, expired or replaced; PEER_GONE: the exporter is
  *  dead; NOT_FOUND: the name is gone; PERMISSION: the system refuses, and how else to do it; INVALID: it needs a descriptor.
- *  Threading: any. Call: work. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_storage_import(const uint8_t *bytes, size_t length, int32_t fd,
+ *  Threading: any. Call: work +cb. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_storage_import(const uint8_t *bytes, size_t length, const int32_t *fds, size_t fd_count,
                                                      const shmalloc_import_params *params, shmalloc_storage **out_storage,
                                                      shmalloc_error *err);
 
@@ -127,24 +132,26 @@ SHMALLOC_API shmalloc_status shmalloc_storage_import(const uint8_t *bytes, size_
  *  @return OK; UNSUPPORTED: it has a name, which only its removal makes void; CLOSED.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_revoke(shmalloc_storage *storage, shmalloc_error *err);
 
-/** @brief Send storages over a unix socket (stream or seqpacket), with all that the receiver needs. Needs no rights over each other.
- *  @param socket connected; blocking or not
+/** @brief Send storages over a unix socket (stream or seqpacket) in one message, with all that the receiver needs. All of them go or none,
+ *  and no rights of one process over the other are needed. Memory whose descriptor is on the way is held by the socket. A stream socket
+ *  that takes part of the message is waited for, non-blocking or not; when it breaks then, it is of no more use.
+ *  @param socket (borrowed) connected
  *  @param storages (array count)(borrowed)
- *  @param count any number; 253 travel in one message
- *  @param params (copied)(nullable) for each of them; NATIVE only; ttl_ns is not used, what is on the way is held by the socket
- *  @return OK; PEER_GONE; TIMEOUT: non-blocking and full, nothing was sent; as shmalloc_storage_export.
+ *  @param count 1 to SHMALLOC_MESSAGE_MAX
+ *  @param params (copied)(nullable) for each of them; NATIVE only
+ *  @return OK; PEER_GONE; TIMEOUT: non-blocking and full, nothing was sent; INTERRUPTED: nor was it then; as shmalloc_storage_export.
  *  Threading: serial for one socket. Call: wait. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_send(int32_t socket, shmalloc_storage *const *storages, size_t count,
                                                    const shmalloc_export_params *params, shmalloc_error *err);
 
-/** @brief Receive storages that shmalloc_storage_send sent: as many as are in one message and fit.
- *  @param socket connected; blocking or not
+/** @brief Receive the storages of one message of shmalloc_storage_send.
+ *  @param socket (borrowed) connected, stream or seqpacket
  *  @param params (copied)(nullable) for each of them
  *  @param out_storages (array *inout_count)(owned) one reference each
- *  @param inout_count (inout) in: room; out: how many came, at least 1
- *  @return OK; NO_SPACE: more in the message than room, nothing was taken and the number is set; PEER_GONE: the other end closed; TIMEOUT;
- *  CORRUPT: not from shmalloc_storage_send; PERMISSION; as shmalloc_storage_import: then the whole message is dropped.
- *  Threading: serial for one socket. Call: wait. Since: 0.1 */
+ *  @param inout_count (inout) in: room, SHMALLOC_MESSAGE_MAX is always enough; out: how many came, at least 1
+ *  @return OK; NO_SPACE: more than room, nothing was taken and the number is set; TIMEOUT, INTERRUPTED: nothing was taken; PEER_GONE: the
+ *  other end closed; CORRUPT: not from shmalloc_storage_send; PERMISSION; as shmalloc_storage_import: then the whole message is dropped.
+ *  Threading: serial for one socket. Call: wait +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_receive(int32_t socket, const shmalloc_import_params *params,
                                                       shmalloc_storage **out_storages, size_t *inout_count, shmalloc_error *err);
 

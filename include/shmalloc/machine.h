@@ -11,6 +11,7 @@ extern "C" {
 
 /** Who made a shared object. */
 typedef enum shmalloc_object_maker {
+  SHMALLOC_OBJECT_MAKER_UNKNOWN = 0,
   SHMALLOC_OBJECT_MAKER_SHMALLOC = 1,
   SHMALLOC_OBJECT_MAKER_TORCH = 2,
   SHMALLOC_OBJECT_MAKER_FORCE32 = 0x7fffffff
@@ -38,7 +39,7 @@ typedef struct shmalloc_object_info {
   int32_t holder_pid;  /**< one of them, 0 for none; for people */
   int32_t uid;         /**< owner */
   uint32_t mode;       /**< permission bits */
-  char name[256];      /**< "/name" of a shm object, "memfd:name" of a nameless one */
+  char name[264];      /**< "/name" of a shm object; "memfd:name", "deleted:/name" of one without a name */
 } shmalloc_object_info;
 
 /** Hears of one object; `object` lives during the call only. Not 0: stop. */
@@ -66,7 +67,7 @@ SHMALLOC_API shmalloc_status shmalloc_machine_walk(const char *prefix, shmalloc_
 
 /** @brief Remove what no living process holds: one object, or all that shmalloc_machine_walk finds ABANDONED and not UNCERTAIN.
  *  Objects of shmalloc's making are judged by a lock that the kernel keeps for their holders, PyTorch's by who has them open.
- *  @param name (borrowed)(nullable) of a shm object; NULL: all
+ *  @param name (borrowed)(nullable) of a shm object, with or without its leading slash; NULL: all
  *  @param prefix (borrowed)(nullable) as in shmalloc_machine_walk
  *  @param flags shmalloc_reclaim_flags
  *  @param out_objects (out)(nullable) how many were removed

@@ -56,21 +56,23 @@ typedef struct shmalloc_storage_params {
   uint32_t flags;       /**< shmalloc_storage_flags */
   uint32_t mapped;      /**< MAP*: shmalloc_mapped_flags */
   uint32_t mode;        /**< MAP*: permission bits of a new file or object; 0: the allocator's */
-  int32_t fd;           /**< (borrowed) read with FROMFD only; duplicated */
-  int32_t numa_node;    /**< node + 1 that the memory is bound to; 0: the allocator's */
+  int32_t fd;           /**< (borrowed) duplicated; read with FROMFD only, else anything will do */
+  int32_t numa_node;    /**< one more than the number of the node that the memory is bound to; 0: the allocator's; -1: any */
   uint32_t reserved;    /**< 0 */
 } shmalloc_storage_params;
 
-/** What a storage is now, bits of shmalloc_storage_info.state. */
+/** What a storage is now, bits of shmalloc_storage_info.state.
+ *  A peer that truncates an object which is not SEALED makes the loads and stores of all who map it raise SIGBUS. shmalloc's own calls
+ *  answer with a status in either case. */
 typedef enum shmalloc_storage_state_flags {
-  SHMALLOC_STORAGE_STATE_SHARED = 1,    /**< another process could map it (PyTorch's is_shared) */
-  SHMALLOC_STORAGE_STATE_IMPORTED = 2,  /**< came by import or receive */
-  SHMALLOC_STORAGE_STATE_READ_ONLY = 4, /**< writing to its bytes here faults */
-  SHMALLOC_STORAGE_STATE_SEALED = 8, /**< nobody can shrink it: your own loads and stores can't raise SIGBUS. Without this bit a peer that
-                                        truncates the object makes them do so; shmalloc's calls answer with a status in either case */
+  SHMALLOC_STORAGE_STATE_SHARED = 1,        /**< another process could map it (PyTorch's is_shared) */
+  SHMALLOC_STORAGE_STATE_IMPORTED = 2,      /**< came by import or receive */
+  SHMALLOC_STORAGE_STATE_READ_ONLY = 4,     /**< writing to its bytes here faults */
+  SHMALLOC_STORAGE_STATE_SEALED = 8,        /**< nobody can shrink it, see above */
   SHMALLOC_STORAGE_STATE_WRITE_SEALED = 16, /**< nobody can get to write it who does not already */
-  SHMALLOC_STORAGE_STATE_CLOSED = 32,
-  SHMALLOC_STORAGE_STATE_FORKED = 64 /**< inherited by fork: the process that made it owns it, a release here only unmaps */
+  SHMALLOC_STORAGE_STATE_IMMUTABLE = 32,    /**< nobody writes it any more, ever: somebody called shmalloc_storage_seal */
+  SHMALLOC_STORAGE_STATE_CLOSED = 64,
+  SHMALLOC_STORAGE_STATE_FORKED = 128 /**< inherited by fork: the process that made it owns it, a release here only unmaps */
 } shmalloc_storage_state_flags;
 
 /** A storage, described. Output. */
@@ -82,16 +84,14 @@ typedef struct shmalloc_storage_info {
   uint64_t size;         /**< bytes that may be used; what was mapped where 0 was asked for */
   uint64_t capacity;     /**< bytes it may grow to in place */
   uint64_t id;           /**< of this storage in this process, from 1, never used again */
-  uint64_t generation;   /**< goes up whenever its bytes move to another address */
+  uint64_t generation;   /**< goes up whenever its bytes get another address, or other memory behind the same address */
   uint64_t allocator_id; /**< of the allocator that made it, 0 if none did */
   uint64_t references;   /**< in this process, pins included */
   uint64_t pins;
-  int32_t kind;      /**< shmalloc_allocator_kind; DEFAULT for adopted memory */
-  uint32_t state;    /**< shmalloc_storage_state_flags */
-  uint32_t mapped;   /**< shmalloc_mapped_flags in force */
-  int32_t fd;        /**< (borrowed) valid as long as the storage is open; -1: none kept */
-  int32_t refcount;  /**< MAP_REFCOUNTED: PyTorch's count now; else 0 */
-  uint32_t reserved; /**< 0 */
+  int32_t kind;    /**< shmalloc_allocator_kind; DEFAULT for adopted memory */
+  uint32_t state;  /**< shmalloc_storage_state_flags */
+  uint32_t mapped; /**< shmalloc_mapped_flags in force */
+  int32_t fd;      /**< (borrowed) valid as long as the storage is open; -1: none kept */
 } shmalloc_storage_info;
 
 /** What a range is used for. */
@@ -120,27 +120,36 @@ SHMALLOC_API shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocat
                                                      const shmalloc_storage_params *params, shmalloc_storage **out_storage,
                                                      shmalloc_error *err);
 
+/** How memory is adopted. Input. */
+typedef struct shmalloc_adopt_params {
+  size_t struct_size;
+  shmalloc_stream stream; /**< it is ready for; ignored on the host */
+  int32_t access;         /**< shmalloc_access: what may be done to it */
+  uint32_t flags;         /**< 0 */
+} shmalloc_adopt_params;
+
 /** @brief A storage over memory that somebody else made.
  *  @param device where it is
  *  @param address of its first byte
  *  @param size bytes
- *  @param access what may be done to it
- *  @param destroy_fn (nullable) runs once the memory is no longer used, before the return of a failed call, never in a forked child
+ *  @param params (copied)(nullable) NULL: all zero
  *  @param userdata (adopted)(nullable) passed to destroy_fn
+ *  @param destroy_fn (nullable) runs once the memory is no longer used, before the return of a failed call, never in a forked child
  *  @param out_storage (owned) one reference
  *  @return OK.  Threading: any. Call: work +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_adopt(shmalloc_device device, shmalloc_address address, size_t size,
-                                                    shmalloc_access access, shmalloc_destroy_fn destroy_fn, void *userdata,
-                                                    shmalloc_storage **out_storage, shmalloc_error *err);
+                                                    const shmalloc_adopt_params *params, void *userdata,
+                                                    shmalloc_destroy_fn destroy_fn, shmalloc_storage **out_storage,
+                                                    shmalloc_error *err);
 
-/** @brief The storage of this process that an address lies in.
+/** @brief The storage of this process that an address lies in; where several cover it, any of them.
  *  @param device whose address it is
  *  @param address any byte of the storage
  *  @param out_storage (owned) one reference
  *  @param out_offset (out)(nullable) bytes from the storage's first
  *  @return OK; NOT_FOUND.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_find(shmalloc_device device, shmalloc_address address, shmalloc_storage **out_storage,
-                                                   uint64_t *out_offset, shmalloc_error *err);
+                                                   size_t *out_offset, shmalloc_error *err);
 
 /** @brief One reference more.
  *  @param storage (retained)(nullable)
@@ -153,7 +162,7 @@ SHMALLOC_API void shmalloc_storage_retain(shmalloc_storage *storage);
 SHMALLOC_API void shmalloc_storage_release(shmalloc_storage *storage);
 
 /** @brief Give memory, descriptor and name back now, whoever holds references here, and tell what could not be. Data is NULL from then
- *  on. A second close is OK; a name that is gone already is OK. References are released as ever.
+ *  on, and handles that needed this process are STALE. A second close is OK; a name that is gone already is OK. References are released as ever.
  *  @param storage (borrowed)
  *  @return OK; BUSY: pinned; SYSTEM: closed all the same, but the name could not be removed.
  *  Threading: any. Call: work +cb. Since: 0.1 */
@@ -161,20 +170,21 @@ SHMALLOC_API shmalloc_status shmalloc_storage_close(shmalloc_storage *storage, s
 
 /* ---- ask ---- */
 
-/** @brief Its first byte, for the host. Read it again after shmalloc_storage_share, or hold a pin.
+/** @brief Its first byte, for the host. Good until somebody in this process calls shmalloc_storage_share or shmalloc_storage_close, or
+ *  until the last reference goes; a pin forbids all three.
  *  @param storage (borrowed)
  *  @return the pointer; NULL when it is empty, closed, or not for the host.  Threading: any. Call: leaf. Since: 0.1 */
-SHMALLOC_API void *shmalloc_storage_data(const shmalloc_storage *storage);
+SHMALLOC_API void *shmalloc_storage_data(shmalloc_storage *storage);
 
 /** @brief Its first byte, in its device's space.
  *  @param storage (borrowed)
  *  @return the address; 0 when it is empty or closed.  Threading: any. Call: leaf. Since: 0.1 */
-SHMALLOC_API shmalloc_address shmalloc_storage_address(const shmalloc_storage *storage);
+SHMALLOC_API shmalloc_address shmalloc_storage_address(shmalloc_storage *storage);
 
 /** @brief Bytes that may be used.
  *  @param storage (borrowed)
  *  @return the size; 0 when it is closed.  Threading: any. Call: leaf. Since: 0.1 */
-SHMALLOC_API size_t shmalloc_storage_size(const shmalloc_storage *storage);
+SHMALLOC_API size_t shmalloc_storage_size(shmalloc_storage *storage);
 
 /** @brief All the rest.
  *  @param storage (borrowed)
@@ -201,19 +211,21 @@ SHMALLOC_API shmalloc_status shmalloc_make_name(const char *prefix, char *text, 
 /* ---- views ---- */
 
 /** @brief Pin: a reference that also keeps the bytes where they are. What a slice, memoryview or tensor over the bytes holds.
- *  @param storage (retained)
- *  @param access WRITE on read-only memory is refused, so that no writable view of it can exist
- *  @param out_data (out)(nullable) as shmalloc_storage_data
- *  @param out_size (out)(nullable) as shmalloc_storage_size
- *  @return OK; PERMISSION; CLOSED; BUSY: it is being moved or closed right now.  Threading: any. Call: leaf. Since: 0.1 */
+ *  Any number of pins at once; none excludes another. Each OK is owed one shmalloc_storage_unpin.
+ *  @param storage (retained) until the unpin
+ *  @param access WRITE on read-only memory is refused, so that no writable view of it can exist; DEFAULT is READ for read-only memory,
+ *  else WRITE
+ *  @param out_data (out)(nullable) as shmalloc_storage_data; NULL for an empty storage
+ *  @param out_size (out)(nullable) as shmalloc_storage_size; a later grow may exceed it
+ *  @return OK; PERMISSION; CLOSED; BUSY: it is being moved or closed right now, try again.  Threading: any. Call: leaf. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_pin(shmalloc_storage *storage, shmalloc_access access, void **out_data,
                                                   size_t *out_size, shmalloc_error *err);
 
-/** @brief Give a pin back. The memory that the last reference frees is freed by the next call of class `work`, so that a finalizer may
- *  call this.
+/** @brief Give a pin back. If it was the last reference, the memory goes as with shmalloc_release_deferred, so a finalizer may call this.
  *  @param storage (adopted)(nullable) nothing happens for NULL
+ *  @param access as it was pinned
  *  Threading: any, also in a forked child. Call: leaf. Since: 0.1 */
-SHMALLOC_API void shmalloc_storage_unpin(shmalloc_storage *storage);
+SHMALLOC_API void shmalloc_storage_unpin(shmalloc_storage *storage, shmalloc_access access);
 
 /* ---- change ---- */
 
@@ -224,7 +236,7 @@ typedef enum shmalloc_copy_flags {
 } shmalloc_copy_flags;
 
 /** @brief Copy bytes from one storage to another, or within one. A storage that a peer truncates meanwhile is an error, not a SIGBUS.
- *  @param dst (borrowed)
+ *  @param dst (borrowed) with NON_BLOCKING held until the stream has passed the copy; so is src
  *  @param dst_offset bytes
  *  @param src (borrowed)
  *  @param src_offset bytes
@@ -237,25 +249,29 @@ SHMALLOC_API shmalloc_status shmalloc_storage_copy(shmalloc_storage *dst, size_t
                                                    size_t src_offset, size_t size, shmalloc_stream stream, uint32_t flags,
                                                    shmalloc_error *err);
 
-/** @brief Make a private storage shareable where it is: its bytes move, and everybody in this process who holds it sees them there
- *  (PyTorch's share_memory_). Already shareable: nothing happens.
+/** @brief Make a private storage shareable, and keep the object: its bytes move, and everybody in this process who holds it sees them
+ *  there (PyTorch's share_memory_). Already shareable: nothing happens.
  *  @param storage (borrowed)
- *  @param to (retained)(nullable) allocator that takes the bytes; NULL: the current one of the host
+ *  @param to (retained)(nullable) allocator that takes the bytes; NULL: the current one of the storage's device
+ *  @param stream of the copy; ignored on the host
  *  @return OK; BUSY: pinned; NO_SPACE; CLOSED; INVALID: the storages of `to` can't be shared.
  *  Threading: any; nobody may use the old data pointer meanwhile or later. Call: work +cb. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_storage_share(shmalloc_storage *storage, shmalloc_allocator *to, shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_storage_share(shmalloc_storage *storage, shmalloc_allocator *to, shmalloc_stream stream,
+                                                    shmalloc_error *err);
 
 /** @brief Make it longer. Its address and its bytes stay, new bytes are 0, their blocks are reserved. Another process that has it open
  *  calls this with the same size, or with 0 for whatever the object holds now.
  *  @param storage (borrowed)
  *  @param size bytes, at most info.capacity; not more than now: nothing happens
+ *  @param stream that clears the new bytes; ignored on the host
  *  @return OK; NO_SPACE: beyond the capacity, or the mount is full; PERMISSION: read-only or sealed; UNSUPPORTED: the kind can't; CLOSED.
  *  Threading: any. Call: work. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_storage_grow(shmalloc_storage *storage, size_t size, shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_storage_grow(shmalloc_storage *storage, size_t size, shmalloc_stream stream,
+                                                   shmalloc_error *err);
 
 /** @brief From here on nobody writes it, neither this process nor those that open it later.
  *  @param storage (borrowed)
- *  @return OK, also when it is so already; BUSY: pinned, or another process maps it writable; UNSUPPORTED: only nameless objects have
+ *  @return OK, also when it is so already; BUSY: pinned for writing, or another process maps it writable; UNSUPPORTED: only nameless objects have
  *  seals; CLOSED.  Threading: any; nobody may write meanwhile. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_seal(shmalloc_storage *storage, shmalloc_error *err);
 
