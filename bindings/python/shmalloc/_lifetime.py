@@ -1,0 +1,123 @@
+"""Who holds what, and how it goes back: references, pins, and Python objects that the library keeps.
+
+Finalizers run at any moment on any thread, so they only call leaves: `shmalloc_release_deferred` and `shmalloc_storage_unpin`.
+The next call that may do so does the work.
+"""
+from __future__ import annotations
+
+import ctypes
+import itertools
+import weakref
+from typing import Any
+
+from . import _raw
+from ._enums import Access, Trim
+from ._errors import BusyError, PermissionDeniedError, call
+
+HOST = _raw.CONSTANTS['SHMALLOC_DEVICE_HOST']
+
+
+class Reference:
+    """One reference of an allocator or a storage. Passed to a call it stays alive until the call is done, whatever other threads
+    release meanwhile."""
+
+    __slots__ = ('_as_parameter_', '__weakref__')
+
+    def __init__(self, handle: ctypes.c_void_p) -> None:
+        self._as_parameter_ = handle
+        weakref.finalize(self, _raw.library().shmalloc_release_deferred, handle)
+
+
+def created(name: str, *arguments: Any) -> Reference:
+    """Call a function that ends with an owned handle."""
+    handle = ctypes.c_void_p()
+    call(name, *arguments, ctypes.byref(handle))
+    return Reference(handle)
+
+
+def run_deferred() -> None:
+    """Do now what finalizers put off."""
+    call('allocator_trim', None, Trim.DEFERRED, 0, None)
+
+
+def pinned(reference: Reference, write: bool | None) -> memoryview:
+    """A view over the bytes that holds a pin until it and everything made from it is gone. None: writable if the memory is."""
+    if write is None:
+        try:
+            return pinned(reference, True)
+        except PermissionDeniedError:
+            write = False
+    access = Access.WRITE if write else Access.READ
+    data, size = ctypes.c_void_p(), ctypes.c_size_t()
+    call('storage_pin', reference, access, ctypes.byref(data), ctypes.byref(size))
+    try:
+        array = (ctypes.c_uint8 * size.value).from_address(data.value or 0)
+        # At exit a pin stays: what still holds the view may read it until the very end, and the process takes the memory with it.
+        weakref.finalize(array, _raw.library().shmalloc_storage_unpin, reference._as_parameter_, access).atexit = False
+    except BaseException:
+        _raw.library().shmalloc_storage_unpin(reference, access)
+        raise
+    view = memoryview(array).cast('B')
+    return view if write else view.toreadonly()
+
+
+_kept: dict[int, Any] = {}
+_tokens = itertools.count(1)
+
+
+def keep(thing: Any) -> int:
+    """A number to pass as userdata: `thing` lives until `drop` is called with it."""
+    token = next(_tokens)
+    _kept[token] = thing
+    return token
+
+
+def kept(token: int) -> Any:
+    """What was kept under a number."""
+    return _kept[token]
+
+
+@_raw.destroy_fn
+def drop(token: int) -> None:
+    """The destroy_fn of everything that was kept."""
+    thing = _kept.pop(token, None)
+    if isinstance(thing, Buffer):
+        thing.release()
+
+
+class Buffer(ctypes.Structure):
+    """Py_buffer: how to get at the address of a read-only object's bytes too."""
+
+    _fields_ = [('buf', ctypes.c_void_p), ('obj', ctypes.c_void_p), ('len', ctypes.c_ssize_t), ('itemsize', ctypes.c_ssize_t),
+                ('readonly', ctypes.c_int), ('ndim', ctypes.c_int), ('format', ctypes.c_char_p), ('shape', ctypes.c_void_p),
+                ('strides', ctypes.c_void_p), ('suboffsets', ctypes.c_void_p), ('internal', ctypes.c_void_p)]
+
+    @classmethod
+    def of(cls, exporter: Any, write: bool) -> Buffer:
+        """The bytes of `exporter`, held until release(). BufferError: not in one piece, or read-only when `write`."""
+        buffer = cls()
+        _get_buffer(exporter, ctypes.byref(buffer), 1 if write else 0)  # PyBUF_WRITABLE, PyBUF_SIMPLE; raises by itself
+        return buffer
+
+    def release(self) -> None:
+        """Give the bytes back to their object."""
+        _release_buffer(ctypes.byref(self))
+
+
+_get_buffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(Buffer), ctypes.c_int)(
+    ('PyObject_GetBuffer', ctypes.pythonapi))
+_release_buffer = ctypes.PYFUNCTYPE(None, ctypes.POINTER(Buffer))(('PyBuffer_Release', ctypes.pythonapi))
+
+
+def _at_exit() -> None:
+    if _raw._loaded is None:
+        return
+    try:
+        call('set_log', _raw.log_fn(), 0, None, _raw.destroy_fn())
+    except BusyError:
+        pass
+    run_deferred()
+
+
+# Finalizers that are left at exit run newest first, so the oldest one comes after all storages.
+weakref.finalize(Reference, _at_exit)

@@ -1,0 +1,312 @@
+"""The C headers as ctypes tables, and the library behind them.
+
+The tables can be read without the library; the first call of `library()` loads it and compares every constant, size and offset
+with what it says about itself. Names are those of the headers, where each is documented. Nothing here is safe: a wrong pointer
+is a wrong pointer. The safe layer is the rest of this package.
+"""
+import ctypes
+import os
+import threading
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+
+SONAME = 'libshmalloc.so.0.1'
+
+CONSTANTS = {
+    # base.h
+    'SHMALLOC_VERSION_MAJOR': 0, 'SHMALLOC_VERSION_MINOR': 1, 'SHMALLOC_VERSION_PATCH': 0, 'SHMALLOC_VERSION': 1000,
+    'SHMALLOC_STREAM_DEFAULT': 0,
+    'SHMALLOC_TIME_DEFAULT': 0, 'SHMALLOC_TIME_FOREVER': -1, 'SHMALLOC_TIME_NONE': -2,
+    'SHMALLOC_STATUS_OK': 0,
+    'SHMALLOC_STATUS_INVALID': -1,
+    'SHMALLOC_STATUS_NO_MEMORY': -2,
+    'SHMALLOC_STATUS_NO_SPACE': -3,
+    'SHMALLOC_STATUS_NOT_FOUND': -4,
+    'SHMALLOC_STATUS_EXISTS': -5,
+    'SHMALLOC_STATUS_PERMISSION': -6,
+    'SHMALLOC_STATUS_BUSY': -7,
+    'SHMALLOC_STATUS_TIMEOUT': -8,
+    'SHMALLOC_STATUS_UNSUPPORTED': -9,
+    'SHMALLOC_STATUS_VERSION': -10,
+    'SHMALLOC_STATUS_CORRUPT': -11,
+    'SHMALLOC_STATUS_STALE': -12,
+    'SHMALLOC_STATUS_PEER_GONE': -13,
+    'SHMALLOC_STATUS_CLOSED': -14,
+    'SHMALLOC_STATUS_INTERRUPTED': -15,
+    'SHMALLOC_STATUS_SYSTEM': -16,
+    'SHMALLOC_STATUS_BACKEND': -17,
+    'SHMALLOC_STATUS_INTERNAL': -18,
+    'SHMALLOC_STATUS_FORCE32': 0x7fffffff,
+    'SHMALLOC_LOG_LEVEL_NONE': 0, 'SHMALLOC_LOG_LEVEL_ERROR': 1, 'SHMALLOC_LOG_LEVEL_WARNING': 2, 'SHMALLOC_LOG_LEVEL_NOTE': 3,
+    'SHMALLOC_LOG_LEVEL_FORCE32': 0x7fffffff,
+    # device.h
+    'SHMALLOC_DEVICE_HOST': 0,
+    'SHMALLOC_DEVICE_TYPE_HOST': 0, 'SHMALLOC_DEVICE_TYPE_CUDA': 2, 'SHMALLOC_DEVICE_TYPE_VULKAN': 7,
+    'SHMALLOC_DEVICE_TYPE_FORCE32': 0x7fffffff,
+    'SHMALLOC_CAPABILITY_HOST_ACCESS': 1, 'SHMALLOC_CAPABILITY_EXPORT': 2, 'SHMALLOC_CAPABILITY_EXPORT_BYTES': 4,
+    'SHMALLOC_CAPABILITY_READ_ONLY': 8, 'SHMALLOC_CAPABILITY_GROW': 16, 'SHMALLOC_CAPABILITY_HUGE_PAGES': 32,
+    # allocator.h
+    'SHMALLOC_ALLOCATOR_KIND_DEFAULT': 0, 'SHMALLOC_ALLOCATOR_KIND_DIRECT': 1, 'SHMALLOC_ALLOCATOR_KIND_MAP': 2,
+    'SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED': 3, 'SHMALLOC_ALLOCATOR_KIND_FORCE32': 0x7fffffff,
+    'SHMALLOC_ALLOCATOR_ENVIRONMENT': 1,
+    'SHMALLOC_TRIM_DEFERRED': 1, 'SHMALLOC_TRIM_EXPIRED': 2,
+    # storage.h
+    'SHMALLOC_MAPPED_SHARED': 1, 'SHMALLOC_MAPPED_SHAREDMEM': 2, 'SHMALLOC_MAPPED_EXCLUSIVE': 4, 'SHMALLOC_MAPPED_NOCREATE': 8,
+    'SHMALLOC_MAPPED_KEEPFD': 16, 'SHMALLOC_MAPPED_FROMFD': 32, 'SHMALLOC_MAPPED_UNLINK': 64, 'SHMALLOC_MAPPED_NO_GROW': 128,
+    'SHMALLOC_MAPPED_READ_ONLY': 256, 'SHMALLOC_MAPPED_MEMFD': 512, 'SHMALLOC_MAPPED_HUGETLB': 1024,
+    'SHMALLOC_STORAGE_ZEROED': 1,
+    'SHMALLOC_STORAGE_STATE_SHARED': 1, 'SHMALLOC_STORAGE_STATE_IMPORTED': 2, 'SHMALLOC_STORAGE_STATE_READ_ONLY': 4,
+    'SHMALLOC_STORAGE_STATE_SEALED': 8, 'SHMALLOC_STORAGE_STATE_WRITE_SEALED': 16, 'SHMALLOC_STORAGE_STATE_IMMUTABLE': 32,
+    'SHMALLOC_STORAGE_STATE_CLOSED': 64, 'SHMALLOC_STORAGE_STATE_FORKED': 128,
+    'SHMALLOC_ACCESS_DEFAULT': 0, 'SHMALLOC_ACCESS_READ': 1, 'SHMALLOC_ACCESS_WRITE': 2, 'SHMALLOC_ACCESS_FORCE32': 0x7fffffff,
+    'SHMALLOC_SIZE_ALL': ctypes.c_size_t(-1).value,
+    'SHMALLOC_COPY_NON_BLOCKING': 1,
+    # ipc.h
+    'SHMALLOC_HANDLE_MAX': 512, 'SHMALLOC_HANDLE_TEXT_MAX': 704, 'SHMALLOC_MESSAGE_MAX': 253,
+    'SHMALLOC_HANDLE_FORMAT_NATIVE': 0, 'SHMALLOC_HANDLE_FORMAT_TORCH_FD': 1, 'SHMALLOC_HANDLE_FORMAT_TORCH_FILE': 2,
+    'SHMALLOC_HANDLE_FORMAT_FORCE32': 0x7fffffff,
+    'SHMALLOC_EXPORT_READ_ONLY': 1, 'SHMALLOC_EXPORT_DESCRIPTOR': 2, 'SHMALLOC_EXPORT_COUNTED': 4,
+    'SHMALLOC_IMPORT_READ_ONLY': 1, 'SHMALLOC_IMPORT_SAME_USER': 2, 'SHMALLOC_IMPORT_COUNTED': 4,
+    'SHMALLOC_HANDLE_ROUTE_DESCRIPTOR': 0, 'SHMALLOC_HANDLE_ROUTE_SHM': 1, 'SHMALLOC_HANDLE_ROUTE_FILE': 2,
+    'SHMALLOC_HANDLE_ROUTE_PROCESS': 3, 'SHMALLOC_HANDLE_ROUTE_EMPTY': 4, 'SHMALLOC_HANDLE_ROUTE_FORCE32': 0x7fffffff,
+    # machine.h
+    'SHMALLOC_OBJECT_MAKER_UNKNOWN': 0, 'SHMALLOC_OBJECT_MAKER_SHMALLOC': 1, 'SHMALLOC_OBJECT_MAKER_TORCH': 2,
+    'SHMALLOC_OBJECT_MAKER_FORCE32': 0x7fffffff,
+    'SHMALLOC_OBJECT_NAMED': 1, 'SHMALLOC_OBJECT_COUNTED': 2, 'SHMALLOC_OBJECT_LOCKED': 4, 'SHMALLOC_OBJECT_ABANDONED': 8,
+    'SHMALLOC_OBJECT_UNCERTAIN': 16,
+    'SHMALLOC_RECLAIM_FORCE': 1, 'SHMALLOC_RECLAIM_DRY_RUN': 2,
+}
+
+
+class Error(Structure):
+    _fields_ = [('status', c_int32), ('os_error', c_int32), ('backend_error', c_int64), ('message', c_char * 240)]
+
+
+class DeviceInfo(Structure):
+    _fields_ = [('struct_size', c_size_t), ('device', c_uint64), ('total', c_uint64), ('available', c_uint64),
+                ('page_size', c_uint64), ('count', c_uint32), ('capabilities', c_uint32), ('name', c_char * 64)]
+
+
+class AllocatorParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('device', c_uint64), ('name', c_char_p), ('config', c_char_p), ('kind', c_int32),
+                ('flags', c_uint32)]
+
+
+class AllocatorInfo(Structure):
+    _fields_ = [('struct_size', c_size_t), ('device', c_uint64), ('id', c_uint64), ('references', c_uint64),
+                ('live_storages', c_uint64), ('live_bytes', c_uint64), ('alignment', c_uint64), ('kind', c_int32),
+                ('capabilities', c_uint32), ('name', c_char * 64)]
+
+
+class StorageParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('name', c_char_p), ('alignment', c_uint64), ('capacity', c_uint64),
+                ('file_offset', c_uint64), ('page_size', c_uint64), ('flags', c_uint32), ('mapped', c_uint32), ('mode', c_uint32),
+                ('fd', c_int32), ('numa_node', c_int32), ('reserved', c_uint32)]
+
+
+class StorageInfo(Structure):
+    _fields_ = [('struct_size', c_size_t), ('data', c_void_p), ('address', c_uint64), ('device', c_uint64), ('size', c_uint64),
+                ('capacity', c_uint64), ('id', c_uint64), ('generation', c_uint64), ('allocator_id', c_uint64),
+                ('references', c_uint64), ('pins', c_uint64), ('kind', c_int32), ('state', c_uint32), ('mapped', c_uint32),
+                ('fd', c_int32)]
+
+
+class AdoptParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('stream', c_uint64), ('access', c_int32), ('flags', c_uint32)]
+
+
+class ExportParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('ttl_ns', c_int64), ('stream', c_uint64), ('flags', c_uint32), ('format', c_int32)]
+
+
+class ImportParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('timeout_ns', c_int64), ('stream', c_uint64), ('flags', c_uint32), ('format', c_int32)]
+
+
+class HandleInfo(Structure):
+    _fields_ = [('struct_size', c_size_t), ('size', c_uint64), ('capacity', c_uint64), ('offset', c_uint64), ('device', c_uint64),
+                ('identity', c_uint8 * 16), ('format', c_int32), ('kind', c_int32), ('flags', c_uint32), ('route', c_int32),
+                ('pid', c_int32), ('version_major', c_uint16), ('version_minor', c_uint16)]
+
+
+class ObjectInfo(Structure):
+    _fields_ = [('struct_size', c_size_t), ('size', c_uint64), ('resident', c_uint64), ('modified_ns', c_int64),
+                ('refcount', c_int64), ('maker', c_int32), ('state', c_uint32), ('holders', c_int32), ('holder_pid', c_int32),
+                ('uid', c_int32), ('mode', c_uint32), ('name', c_char * 264)]
+
+
+STRUCTS = {
+    'shmalloc_error': Error,
+    'shmalloc_device_info': DeviceInfo,
+    'shmalloc_allocator_params': AllocatorParams,
+    'shmalloc_allocator_info': AllocatorInfo,
+    'shmalloc_storage_params': StorageParams,
+    'shmalloc_storage_info': StorageInfo,
+    'shmalloc_adopt_params': AdoptParams,
+    'shmalloc_export_params': ExportParams,
+    'shmalloc_import_params': ImportParams,
+    'shmalloc_handle_info': HandleInfo,
+    'shmalloc_object_info': ObjectInfo,
+}
+
+destroy_fn = CFUNCTYPE(None, c_void_p)
+log_fn = CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
+object_fn = CFUNCTYPE(c_int32, POINTER(ObjectInfo), c_void_p)
+CALLBACKS = {'shmalloc_destroy_fn': destroy_fn, 'shmalloc_log_fn': log_fn, 'shmalloc_object_fn': object_fn}
+
+# For reading the table below: handles are plain addresses, an enum travels as an int.
+_status, _handle, _out_handle, _err = c_int32, c_void_p, POINTER(c_void_p), POINTER(Error)
+_device, _address, _stream = c_uint64, c_uint64, c_uint64
+_bytes, _length = POINTER(c_uint8), POINTER(c_size_t)
+
+FUNCTIONS = {
+    # base.h
+    'shmalloc_version': (c_uint32, []),
+    'shmalloc_version_string': (c_char_p, []),
+    'shmalloc_status_name': (c_char_p, [c_int32]),
+    'shmalloc_abi_lookup': (_status, [c_char_p, POINTER(c_int64), _err]),
+    'shmalloc_set_log': (_status, [log_fn, c_int32, c_void_p, destroy_fn, _err]),
+    'shmalloc_format_size': (_status, [c_uint64, c_char_p, _length, _err]),
+    'shmalloc_release_deferred': (None, [_handle]),
+    # device.h
+    'shmalloc_device_get_info': (_status, [_device, POINTER(DeviceInfo), _err]),
+    # allocator.h
+    'shmalloc_allocator_create': (_status, [POINTER(AllocatorParams), _out_handle, _err]),
+    'shmalloc_allocator_retain': (None, [_handle]),
+    'shmalloc_allocator_release': (None, [_handle]),
+    'shmalloc_allocator_get_current': (_status, [_device, _out_handle, _err]),
+    'shmalloc_allocator_set_current': (_status, [_handle, _err]),
+    'shmalloc_allocator_get_info': (_status, [_handle, POINTER(AllocatorInfo), _err]),
+    'shmalloc_allocator_configure': (_status, [_handle, c_char_p, _err]),
+    'shmalloc_allocator_get_config': (_status, [_handle, c_char_p, c_char_p, _length, _err]),
+    'shmalloc_allocator_trim': (_status, [_handle, c_uint32, c_uint64, POINTER(c_uint64), _err]),
+    # storage.h
+    'shmalloc_storage_create': (_status, [_handle, c_size_t, _stream, POINTER(StorageParams), _out_handle, _err]),
+    'shmalloc_storage_adopt': (_status, [_device, _address, c_size_t, POINTER(AdoptParams), c_void_p, destroy_fn, _out_handle, _err]),
+    'shmalloc_storage_find': (_status, [_device, _address, _out_handle, _length, _err]),
+    'shmalloc_storage_retain': (None, [_handle]),
+    'shmalloc_storage_release': (None, [_handle]),
+    'shmalloc_storage_close': (_status, [_handle, _err]),
+    'shmalloc_storage_data': (c_void_p, [_handle]),
+    'shmalloc_storage_address': (_address, [_handle]),
+    'shmalloc_storage_size': (c_size_t, [_handle]),
+    'shmalloc_storage_get_info': (_status, [_handle, POINTER(StorageInfo), _err]),
+    'shmalloc_storage_get_name': (_status, [_handle, c_char_p, _length, _err]),
+    'shmalloc_make_name': (_status, [c_char_p, c_char_p, _length, _err]),
+    'shmalloc_storage_pin': (_status, [_handle, c_int32, _out_handle, _length, _err]),
+    'shmalloc_storage_unpin': (None, [_handle, c_int32]),
+    'shmalloc_storage_copy': (_status, [_handle, c_size_t, _handle, c_size_t, c_size_t, _stream, c_uint32, _err]),
+    'shmalloc_storage_share': (_status, [_handle, _handle, _stream, _err]),
+    'shmalloc_storage_grow': (_status, [_handle, c_size_t, _stream, _err]),
+    'shmalloc_storage_seal': (_status, [_handle, _err]),
+    # ipc.h
+    'shmalloc_storage_export': (_status, [_handle, POINTER(ExportParams), _bytes, _length, _err]),
+    'shmalloc_storage_export_fds': (_status, [_handle, POINTER(ExportParams), POINTER(c_int32), _length, _err]),
+    'shmalloc_storage_import': (_status, [_bytes, c_size_t, POINTER(c_int32), c_size_t, POINTER(ImportParams), _out_handle, _err]),
+    'shmalloc_storage_revoke': (_status, [_handle, _err]),
+    'shmalloc_storage_send': (_status, [c_int32, _out_handle, c_size_t, POINTER(ExportParams), _err]),
+    'shmalloc_storage_receive': (_status, [c_int32, POINTER(ImportParams), _out_handle, _length, _err]),
+    'shmalloc_handle_to_text': (_status, [_bytes, c_size_t, c_char_p, _length, _err]),
+    'shmalloc_handle_from_text': (_status, [c_char_p, _bytes, _length, _err]),
+    'shmalloc_handle_get_info': (_status, [_bytes, c_size_t, POINTER(HandleInfo), _err]),
+    # machine.h
+    'shmalloc_machine_describe': (_status, [c_char_p, _length, _err]),
+    'shmalloc_machine_walk': (_status, [c_char_p, object_fn, c_void_p, _err]),
+    'shmalloc_machine_reclaim': (_status, [c_char_p, c_char_p, c_uint32, POINTER(c_uint64), POINTER(c_uint64), _err]),
+    # torch.h
+    'shmalloc_torch_refcount': (_status, [_handle, c_int32, POINTER(c_int32), _err]),
+    'shmalloc_torch_manager_run': (_status, [c_char_p, c_int32, _err]),
+}
+
+# Contract `Call: leaf`: they keep the GIL, so a finalizer may call them; all others let it go.
+LEAF = frozenset({
+    'shmalloc_version', 'shmalloc_version_string', 'shmalloc_status_name', 'shmalloc_abi_lookup', 'shmalloc_format_size',
+    'shmalloc_release_deferred', 'shmalloc_allocator_retain', 'shmalloc_storage_retain', 'shmalloc_storage_data',
+    'shmalloc_storage_address', 'shmalloc_storage_size', 'shmalloc_storage_pin', 'shmalloc_storage_unpin', 'shmalloc_handle_to_text',
+    'shmalloc_handle_from_text', 'shmalloc_handle_get_info',
+})
+
+
+class Library:
+    """The loaded library: an attribute for each function, with its types."""
+
+    def __init__(self, path):
+        self.path = path
+        released, held = ctypes.CDLL(path), ctypes.PyDLL(path)
+        for name, (result, arguments) in FUNCTIONS.items():
+            try:
+                function = getattr(held if name in LEAF else released, name)
+            except AttributeError as error:
+                raise ImportError(f'{path} has no {name}; this binding is for {_version_text(CONSTANTS["SHMALLOC_VERSION"])}') from error
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name, function)
+        self._check()
+
+    def _lookup(self, name):
+        value = c_int64()
+        status = self.shmalloc_abi_lookup(name.encode(), ctypes.byref(value), None)
+        return value.value if status == 0 else None
+
+    def _check(self):
+        """Every table above is what the library says about itself. Versions before 1.0 fit when major and minor are the same."""
+        ours, theirs = CONSTANTS['SHMALLOC_VERSION'], self.shmalloc_version()
+        fits = theirs >= ours and theirs // 1000000 == ours // 1000000 and (ours >= 1000000 or theirs // 1000 == ours // 1000)
+        if not fits:
+            raise ImportError(f'{self.path} is shmalloc {_version_text(theirs)}; this binding is for {_version_text(ours)}')
+        wrong = []
+        for name, value in CONSTANTS.items():
+            if not name.startswith('SHMALLOC_VERSION') and self._lookup(name) != c_int64(value).value:
+                wrong.append(name)
+        for name, struct in STRUCTS.items():
+            size = self._lookup(f'sizeof({name})')
+            if size is None or size < ctypes.sizeof(struct):  # longer: a later version appended fields
+                wrong.append(f'sizeof({name})')
+            for field, *_ in struct._fields_:
+                if self._lookup(f'offsetof({name},{field})') != getattr(struct, field).offset:
+                    wrong.append(f'offsetof({name},{field})')
+        if wrong:
+            raise ImportError(f'{self.path} and this binding differ in {", ".join(wrong)}')
+
+
+def _version_text(version):
+    return f'{version // 1000000}.{version // 1000 % 1000}.{version % 1000}'
+
+
+def find():
+    """Where the library is: SHMALLOC_LIBRARY, else where the loader finds it, else where ldconfig does."""
+    chosen = os.environ.get('SHMALLOC_LIBRARY')
+    if chosen:
+        return chosen
+    try:
+        ctypes.CDLL(SONAME)
+        return SONAME
+    except OSError as error:
+        import ctypes.util
+        found = ctypes.util.find_library('shmalloc')
+        if not found:
+            raise ImportError(f'{SONAME} can not be loaded ({error}). Install shmalloc, or put the path of the library '
+                              'into the environment variable SHMALLOC_LIBRARY') from error
+        return found
+
+
+_lock = threading.Lock()
+_loaded = None
+
+
+def library():
+    """The library, loaded at the first call. ImportError: not found, or not the one that these tables are for."""
+    global _loaded
+    if _loaded is None:
+        with _lock:
+            if _loaded is None:
+                try:
+                    _loaded = Library(find())
+                except OSError as error:
+                    raise ImportError(f'{find()} can not be loaded: {error}') from error
+    return _loaded
+
+
+def make(struct):
+    """An instance of one of STRUCTS with struct_size set and all else 0: every field's default."""
+    value = struct()
+    value.struct_size = ctypes.sizeof(struct)
+    return value

@@ -1,0 +1,132 @@
+"""Where storages come from."""
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _raw
+from ._enums import Capability, Kind, Trim, known
+from ._errors import call, encoded, text
+from ._lifetime import HOST, Reference, created
+
+if TYPE_CHECKING:
+    from .storage import Storage
+
+
+class AllocatorInfo(NamedTuple):
+    """An allocator, described; see shmalloc_allocator_info."""
+
+    name: str
+    kind: Kind
+    device: int
+    id: int
+    references: int
+    live_storages: int
+    live_bytes: int
+    alignment: int
+    capabilities: Capability
+
+
+class DeviceInfo(NamedTuple):
+    """A device, described; see shmalloc_device_info."""
+
+    name: str
+    device: int
+    total: int
+    available: int
+    page_size: int
+    count: int
+    capabilities: Capability
+
+
+def device(type: int, index: int = 0) -> int:
+    """The number of a device."""
+    return int(type) << 32 | index
+
+
+def device_info(device: int = HOST) -> DeviceInfo:
+    """What a device is and offers."""
+    info = _raw.make(_raw.DeviceInfo)
+    call('device_get_info', device, ctypes.byref(info))
+    return DeviceInfo(info.name.decode('utf-8', 'replace'), info.device, info.total, info.available, info.page_size, info.count,
+                      Capability(info.capabilities))
+
+
+def settings_text(config: str | None, settings: dict[str, Any]) -> str:
+    """key:value,key:value out of text and keywords; True and False are 1 and 0, a mode is written in octal."""
+    def written(key: str, value: Any) -> str:
+        if isinstance(value, bool):
+            return str(int(value))
+        return f'{value:04o}' if key == 'mode' and isinstance(value, int) else str(value)
+
+    return ','.join(([config] if config else []) + [f'{key}:{written(key, value)}' for key, value in settings.items()])
+
+
+class Allocator:
+    """Makes storages of one kind. Settings are keywords, or text in `config`: prefix, mode (0o600), populate,
+    export_ttl_ms, manager, numa_node, alignment; which kind takes which stands at shmalloc_allocator_params."""
+
+    __slots__ = ('_reference',)
+
+    def __init__(self, kind: Kind = Kind.DEFAULT, *, name: str | None = None, config: str | None = None, environment: bool = False,
+                 device: int = HOST, **settings: Any) -> None:
+        params = _raw.make(_raw.AllocatorParams)
+        params.device, params.kind = device, kind
+        params.flags = _raw.CONSTANTS['SHMALLOC_ALLOCATOR_ENVIRONMENT'] if environment else 0
+        params.name, params.config = encoded(name), encoded(settings_text(config, settings) or None)
+        self._reference = created('allocator_create', ctypes.byref(params))
+
+    @classmethod
+    def _of(cls, reference: Reference) -> Allocator:
+        allocator = cls.__new__(cls)
+        allocator._reference = reference
+        return allocator
+
+    @classmethod
+    def current(cls, device: int = HOST) -> Allocator:
+        """The allocator that is used where none is named."""
+        return cls._of(created('allocator_get_current', device))
+
+    def make_current(self) -> None:
+        """Use this one where none is named. BusyError: storages of the one before are live."""
+        call('allocator_set_current', self._reference)
+
+    def create(self, size: int, **options: Any) -> Storage:
+        """A new storage; options as of Storage."""
+        from .storage import Storage
+        return Storage(size, allocator=self, **options)
+
+    @property
+    def info(self) -> AllocatorInfo:
+        """What it is, and what it made that is still there."""
+        info = _raw.make(_raw.AllocatorInfo)
+        call('allocator_get_info', self._reference, ctypes.byref(info))
+        return AllocatorInfo(info.name.decode('utf-8', 'replace'), known(Kind, info.kind), info.device, info.id, info.references,
+                             info.live_storages, info.live_bytes, info.alignment, Capability(info.capabilities))
+
+    def configure(self, config: str | None = None, **settings: Any) -> None:
+        """Change settings: all that are named, or none."""
+        call('allocator_configure', self._reference, encoded(settings_text(config, settings)))
+
+    def config(self, key: str | None = None) -> str:
+        """The value of one setting, or all of them as text."""
+        return text('allocator_get_config', self._reference, encoded(key))
+
+    def trim(self, what: Trim | int = 0, keep_bytes: int = 0) -> int:
+        """Give back what is kept for later; the bytes that were given back, as far as is known."""
+        return _trim(self._reference, what, keep_bytes)
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f'<shmalloc.Allocator {info.id} {getattr(info.kind, "name", info.kind)} {info.name!r} of {info.live_storages} storages>'
+
+
+def _trim(reference: Reference | None, what: int, keep_bytes: int) -> int:
+    given_back = ctypes.c_uint64()
+    call('allocator_trim', reference, what, keep_bytes, ctypes.byref(given_back))
+    return given_back.value
+
+
+def trim(what: Trim | int = 0, keep_bytes: int = 0) -> int:
+    """Allocator.trim of every allocator."""
+    return _trim(None, what, keep_bytes)

@@ -1,0 +1,25 @@
+"""Hearing what no call can return."""
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from . import _raw
+from ._enums import LogLevel, known
+from ._errors import call
+from ._lifetime import drop, keep, kept
+
+Listener = Callable[[LogLevel, str], None]
+
+
+@_raw.log_fn
+def _hear(level: int, message: bytes, token: int) -> None:
+    kept(token)(known(LogLevel, level), message.decode('utf-8', 'replace'))
+
+
+def set_log(listener: Optional[Listener], level: LogLevel = LogLevel.NOTE) -> None:
+    """Call `listener(level, line)` for each line of at least this importance; None takes the listener off. It runs on any thread,
+    on several at once. One for the whole process; taken off at exit. BusyError: called by a listener."""
+    if listener is None:
+        call('set_log', _raw.log_fn(), LogLevel.NONE, None, _raw.destroy_fn())
+    else:
+        call('set_log', _hear, level, keep(listener), drop)

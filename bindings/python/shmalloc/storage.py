@@ -1,0 +1,237 @@
+"""Some bytes with an owner."""
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+from typing import Any, Iterable, NamedTuple
+
+from . import _raw, ipc
+from ._enums import Access, Format, Kind, Mapped, State, known
+from ._errors import ClosedError, NotFoundError, call, encoded, text
+from ._lifetime import HOST, Buffer, Reference, created, drop, keep, pinned, run_deferred
+from .allocator import Allocator
+
+
+class StorageInfo(NamedTuple):
+    """A storage, described; see shmalloc_storage_info."""
+
+    address: int
+    device: int
+    size: int
+    capacity: int
+    id: int
+    generation: int
+    allocator_id: int
+    references: int
+    pins: int
+    kind: Kind
+    state: State
+    mapped: Mapped
+    fd: int
+
+
+class Storage:
+    """Bytes that other processes can open. Views of them (`view`) hold the memory by themselves, whatever becomes of this object.
+
+        with shmalloc.Storage(1 << 20) as storage:
+            storage.view()[:5] = b'hello'
+            send(storage.export())                  # and elsewhere: shmalloc.Storage.import_(handle)
+
+    Any thread may use it, several at once."""
+
+    __slots__ = ('_reference', '__weakref__')
+    _reference: Reference | None
+
+    def __init__(self, size: int, *, allocator: Allocator | None = None, name: str | os.PathLike | None = None,
+                 mapped: Mapped | int = 0, fd: int | None = None, alignment: int = 0, capacity: int = 0, file_offset: int = 0,
+                 page_size: int = 0, zeroed: bool = False, mode: int = 0, numa_node: int | None = None) -> None:
+        """Make a storage, by default in a nameless object that can be sent. `mapped` says from what it is mapped: see
+        shmalloc_mapped_flags; `fd` implies FROMFD."""
+        params = _raw.make(_raw.StorageParams)
+        params.name, params.alignment, params.capacity = encoded(name), alignment, capacity
+        params.file_offset, params.page_size, params.mode = file_offset, page_size, mode
+        params.flags = _raw.CONSTANTS['SHMALLOC_STORAGE_ZEROED'] if zeroed else 0
+        params.mapped = mapped | (0 if fd is None else Mapped.FROMFD)
+        params.fd = -1 if fd is None else fd
+        if numa_node is not None:
+            params.numa_node = -1 if numa_node < 0 else numa_node + 1
+        self._reference = created('storage_create', allocator._reference if allocator else None, _size(size), 0, ctypes.byref(params))
+
+    # ---- where else they come from ----
+
+    @classmethod
+    def _of(cls, reference: Reference) -> Storage:
+        storage = cls.__new__(cls)
+        storage._reference = reference
+        return storage
+
+    @classmethod
+    def adopt(cls, buffer: Any, *, read_only: bool = False) -> Storage:
+        """A storage over the bytes of any object with the buffer protocol, without a copy. The object is held meanwhile, by the
+        views of the storage too."""
+        held = Buffer.of(buffer, not read_only)
+        params = _raw.make(_raw.AdoptParams)
+        params.access = Access.READ if read_only else Access.WRITE
+        return cls._of(created('storage_adopt', HOST, held.buf or 0, held.len, ctypes.byref(params), keep(held), drop))
+
+    @classmethod
+    def find(cls, address: int) -> tuple[Storage, int]:
+        """The storage that an address of this process lies in, and how far into it."""
+        handle, offset = ctypes.c_void_p(), ctypes.c_size_t()
+        call('storage_find', HOST, address, ctypes.byref(handle), ctypes.byref(offset))
+        return cls._of(Reference(handle)), offset.value
+
+    @classmethod
+    def import_(cls, handle: bytes, fds: Iterable[int] = (), *, format: Format = Format.NATIVE, read_only: bool = False,
+                counted: bool = False) -> Storage:
+        """Open a handle. `fds` are descriptors that came with it; they stay yours."""
+        return cls._of(ipc.open_handle(handle, fds, format, read_only, counted))
+
+    @classmethod
+    def from_text(cls, text: str, **options: Any) -> Storage:
+        """Open a handle's text form; options as of import_."""
+        return cls.import_(ipc.handle_from_text(text), **options)
+
+    @classmethod
+    def receive(cls, sock: socket.socket, **options: Any) -> Storage:
+        """The one storage of the next message; options as of receive(). NoSpaceError: there are more, and they wait."""
+        return ipc.receive(sock, room=1, **options)[0]
+
+    # ---- giving back ----
+
+    def release(self) -> None:
+        """Give this object's hold back. The memory goes once no view holds it either. A second release does nothing."""
+        if self._reference is not None:
+            self._reference = None
+            run_deferred()
+
+    def close(self) -> None:
+        """Give memory, descriptor and name back now, whoever else holds the storage in this process. BusyError: a view of it lives."""
+        if self._reference is not None:
+            call('storage_close', self._reference)
+
+    def __enter__(self) -> Storage:
+        self._ref()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.release()
+
+    def _ref(self) -> Reference:
+        reference = self._reference
+        if reference is None:
+            raise ClosedError('this storage was released')
+        return reference
+
+    # ---- asking ----
+
+    @property
+    def released(self) -> bool:
+        """release() was called, or its `with` is over."""
+        return self._reference is None
+
+    @property
+    def size(self) -> int:
+        """Bytes that may be used; 0 when it is closed."""
+        return _raw.library().shmalloc_storage_size(self._ref())
+
+    @property
+    def address(self) -> int:
+        """Where its first byte is in this process; 0 when it is empty or closed."""
+        return _raw.library().shmalloc_storage_address(self._ref())
+
+    @property
+    def data(self) -> int | None:
+        """The same for memory that the host can touch; None for any other, and when it is empty or closed."""
+        return _raw.library().shmalloc_storage_data(self._ref())
+
+    @property
+    def info(self) -> StorageInfo:
+        """All that is known of it."""
+        info = _raw.make(_raw.StorageInfo)
+        call('storage_get_info', self._ref(), ctypes.byref(info))
+        return StorageInfo(info.address, info.device, info.size, info.capacity, info.id, info.generation, info.allocator_id,
+                           info.references, info.pins, known(Kind, info.kind), State(info.state), Mapped(info.mapped), info.fd)
+
+    @property
+    def name(self) -> str | None:
+        """Path of its file or name of its shm object, as long as it has one."""
+        try:
+            return text('storage_get_name', self._ref())
+        except NotFoundError:
+            return None
+
+    @property
+    def is_shared(self) -> bool:
+        """Another process could open it."""
+        return State.SHARED in self.info.state
+
+    # ---- the bytes ----
+
+    def view(self, write: bool | None = None) -> memoryview:
+        """The bytes, without a copy. None: writable if the memory is. As long as the view or anything made from it (a slice, an
+        array) lives, the bytes stay where they are; `with storage.view() as v:` ends it at a known point."""
+        return pinned(self._ref(), write)
+
+    def __buffer__(self, flags: int, /) -> memoryview:
+        """For memoryview(storage), from Python 3.12 on."""
+        return self.view(True if flags & 1 else None)
+
+    def copy(self, source: Storage, size: int | None = None, *, offset: int = 0, source_offset: int = 0) -> None:
+        """Copy bytes from another storage to this one. Without a size all that follow the offsets, and then both must be as long."""
+        count = _raw.CONSTANTS['SHMALLOC_SIZE_ALL'] if size is None else _size(size)
+        call('storage_copy', self._ref(), _size(offset), source._ref(), _size(source_offset), count, 0, 0)
+
+    # ---- change ----
+
+    def share(self, to: Allocator | None = None) -> None:
+        """Make a private storage shareable, and keep this object: its bytes move. BusyError: a view of it lives."""
+        call('storage_share', self._ref(), to._reference if to else None, 0)
+
+    def grow(self, size: int) -> None:
+        """Make it longer, at the same address, up to info.capacity; 0: to whatever another process made it. Views made before
+        keep their length."""
+        call('storage_grow', self._ref(), _size(size), 0)
+
+    def seal(self) -> None:
+        """From here on nobody writes it. BusyError: a writable view of it lives, or another process maps it writable."""
+        call('storage_seal', self._ref())
+
+    # ---- to other processes ----
+
+    def export(self, *, format: Format = Format.NATIVE, read_only: bool = False, descriptor: bool = False, counted: bool = False,
+               ttl: float | None = None) -> bytes:
+        """Bytes from which other processes of this machine open it, by import_. `ttl`: seconds that they stay good after the
+        release here; None: the allocator's, 0: not at all, math.inf: as long as this process lives."""
+        return ipc.export_handle(self._ref(), ipc.export_params(format, read_only, descriptor, counted, ttl))
+
+    def export_text(self, **options: Any) -> str:
+        """The same as text, for JSON, a command line or an environment variable."""
+        return ipc.handle_to_text(self.export(**options))
+
+    def export_fds(self, *, format: Format = Format.NATIVE, read_only: bool = False) -> list[int]:
+        """Its descriptors, for those who bring them to the receiver themselves. They are yours to close."""
+        return ipc.export_descriptors(self._ref(), ipc.export_params(format, read_only, False, False, None))
+
+    def revoke(self) -> None:
+        """Make every bytes-only handle that was given out void. Those who have it open keep it."""
+        call('storage_revoke', self._ref())
+
+    def send(self, sock: socket.socket, **options: Any) -> None:
+        """Send it over a unix socket; options as of send()."""
+        ipc.send(sock, [self], **options)
+
+    def __repr__(self) -> str:
+        if self._reference is None:
+            return '<shmalloc.Storage, released>'
+        info = self.info
+        words = [str(state.name).lower() for state in State if state in info.state]
+        return f'<shmalloc.Storage {info.id} of {info.size} bytes {" ".join(words)}>'
+
+
+def _size(value: int) -> int:
+    """ctypes would cut what does not fit."""
+    if not 0 <= value < _raw.CONSTANTS['SHMALLOC_SIZE_ALL']:
+        raise OverflowError(f'{value} is no size')
+    return value

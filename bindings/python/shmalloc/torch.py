@@ -1,0 +1,97 @@
+"""PyTorch as a peer: its counts, its manager, and storages to and from it. Torch itself is imported when it is first needed."""
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import tempfile
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ._enums import Format
+from ._errors import ShmallocError, call, encoded
+from .storage import Storage
+
+if TYPE_CHECKING:
+    import torch
+
+
+def refcount(storage: Storage, change: int = 0) -> int:
+    """PyTorch's count of a MAP_REFCOUNTED storage, after `change` was added to it."""
+    count = ctypes.c_int32()
+    call('torch_refcount', storage._ref(), change, ctypes.byref(count))
+    return count.value
+
+
+def manager_run(path: str | os.PathLike, stop_fd: int) -> None:
+    """Answer PyTorch's torch_shm_manager protocol on this thread until `stop_fd` becomes readable or its other end is closed."""
+    call('torch_manager_run', encoded(path), stop_fd)
+
+
+class Manager:
+    """manager_run on a thread of its own, as long as the `with` lasts; `path` is what PyTorch takes as the manager."""
+
+    def __init__(self, path: str | os.PathLike | None = None) -> None:
+        self._folder = None if path else tempfile.mkdtemp(prefix='shmalloc-torch-')
+        self.path = os.fspath(path) if path else os.path.join(self._folder, 'manager.sock')
+        self._error: ShmallocError | None = None
+        self._stop, self._go = os.pipe()
+        self._thread = threading.Thread(target=self._run, name='shmalloc manager', daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            manager_run(self.path, self._stop)
+        except ShmallocError as error:
+            self._error = error
+
+    def stop(self) -> None:
+        """End it, and raise what it ended with."""
+        if self._go < 0:
+            return
+        os.close(self._go)
+        self._go = -1
+        self._thread.join()
+        os.close(self._stop)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._error:
+            raise self._error
+
+    def __enter__(self) -> Manager:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+
+def to_torch(storage: Storage) -> torch.UntypedStorage:
+    """A torch storage over the same memory, without a copy; torch shares it on with its own means. The memory lives as long as
+    either has it."""
+    import torch
+    size = storage.size
+    if not size:
+        return torch.UntypedStorage(0)
+    fds = storage.export_fds(format=Format.TORCH_FD)
+    try:
+        return torch.UntypedStorage._new_shared_fd_cpu(fds[0], size)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def from_torch(storage: torch.UntypedStorage) -> Storage:
+    """A storage over the memory of a torch storage of the CPU, shared by torch's current strategy; no copy when it is shared
+    already."""
+    import torch
+    if torch.multiprocessing.get_sharing_strategy() == 'file_system':
+        manager, name, size = storage._share_filename_cpu_()
+        return Storage.import_(b'\n'.join([manager, name, str(size).encode()]), format=Format.TORCH_FILE)
+    fd, size = storage._share_fd_cpu_()
+    return Storage.import_(str(size).encode(), [fd], format=Format.TORCH_FD)
+
+
+def tensor(storage: Storage, dtype: torch.dtype, shape: tuple[int, ...] = (-1,)) -> Any:
+    """A tensor over the bytes of a storage, without a copy, for memory that can't be sent too. It holds the memory as a view does."""
+    import torch
+    return torch.frombuffer(storage.view(write=True), dtype=dtype).reshape(shape)
