@@ -21,7 +21,8 @@ class Library:
         self.contract = json.loads(Path(constants_json).read_text())
         self.values = self.contract['values']
         self._library = ctypes.CDLL(str(path))
-        self._status_names = {self.values[name]: name[len('SHMALLOC_STATUS_'):] for name in self.contract['enums']['shmalloc_status']}
+        names = self.contract['enums']['shmalloc_status']
+        self._status_names = {self.values[name]: name[len('SHMALLOC_STATUS_'):] for name in names}
 
     def _type(self, c_type):
         if c_type in ('const char *', 'char *'):

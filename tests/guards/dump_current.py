@@ -18,7 +18,8 @@ def main():
         guard.bad(f'{guard.name(path)} says nothing about the types of {sorted(missing) or "any function"}: it was made of a '
                   'stripped library, and would equal anything')
     if committed != today:
-        lines = list(difflib.unified_diff(committed.splitlines(), today.splitlines(), guard.name(path), 'this build', lineterm='', n=1))
+        lines = list(difflib.unified_diff(committed.splitlines(), today.splitlines(), guard.name(path), 'this build', lineterm='',
+                                          n=1))
         guard.bad('\n'.join(lines[:60] + [f'.. {len(lines) - 60} lines more'] * (len(lines) > 60)))
         guard.bad('If the change is meant: ./dev abi-update, and a line in abi/CHANGES.md.')
     guard.verdict(f'{len(dump.declared(today))} functions and their types as committed')

@@ -20,30 +20,23 @@ def replace(pattern, by, text):
 
 
 def breaks(headers):
-    """(what, header, change of its text, change of the version script)."""
+    """(what, header, pattern in it, what to write there, pattern in the version script, what to write there)."""
     struct = next(s for s in headers.structs.values() if s['name'].endswith('_params'))
     function = next(f for f in headers.functions.values() if len(f['parameters']) > 2 and f['parameters'][-1]['name'] == 'err')
-    name, status = function['name'], headers.enums['shmalloc_status']
-    declaration = rf'SHMALLOC_API [\w\s*]+\b{name}\([^)]*\);'
-
-    def in_struct(pattern, by):
-        return lambda text: replace(rf'(typedef struct {struct["name"]} \{{.*?){pattern}', by, text)
-
-    def keep(text):
-        return text
-
-    where = {'struct': struct, 'function': function, 'status': status}
-    header = {what: entry['where'].split(':')[0] for what, entry in where.items()}
+    status = headers.enums['shmalloc_status']
+    in_status, in_struct, in_function = (entry['where'].split(':')[0] for entry in (status, struct, function))
+    name, begin = function['name'], rf'(typedef struct {struct["name"]} \{{.*?)'
+    declaration = rf'(SHMALLOC_API [\w\s*]+\b{name}\([^)]*\);)'
     return [
-        ('an enumerator appended', header['status'], lambda t: replace(r'(SHMALLOC_STATUS_FORCE32)', r'SHMALLOC_STATUS_BROKEN = -99, \1', t), keep),
-        ('an enumerator renumbered', header['status'], lambda t: replace(r'SHMALLOC_STATUS_INVALID = -1', 'SHMALLOC_STATUS_INVALID = -99', t), keep),
-        ('a field appended', header['struct'], in_struct(rf'(\}} {struct["name"]};)', r'\1 uint64_t broken; \2'), keep),
-        ('a field put in the middle', header['struct'], in_struct('(size_t struct_size;)', r'\1\2 uint64_t broken;'), keep),
-        ('a parameter more', header['function'], lambda t: replace(rf'(\b{name}\([^)]*)(,\s*shmalloc_error \*err)', r'\1, uint64_t broken\2', t), keep),
-        ('another result', header['function'], lambda t: replace(rf'SHMALLOC_API \w+ {name}\(', f'SHMALLOC_API int64_t {name}(', t), keep),
-        ('a function gone', header['function'], lambda t: replace(declaration, '', t), lambda t: replace(rf'\b{name};', '', t)),
-        ('a function more', header['function'], lambda t: replace(f'({declaration})', r'\1 SHMALLOC_API int32_t shmalloc_broken(void);', t),
-         lambda t: replace(rf'\b{name};', f'{name}; shmalloc_broken;', t)),
+        ('an enumerator appended', in_status, '(SHMALLOC_STATUS_FORCE32)', r'SHMALLOC_STATUS_BROKEN = -99, \1', '', ''),
+        ('an enumerator renumbered', in_status, '(SHMALLOC_STATUS_INVALID) = -1', r'\1 = -99', '', ''),
+        ('a field appended', in_struct, rf'(\}} {struct["name"]};)', r'uint64_t broken; \1', '', ''),
+        ('a field put in the middle', in_struct, begin + '(size_t struct_size;)', r'\1\2 uint64_t broken;', '', ''),
+        ('a parameter more', in_function, rf'(\b{name}\([^)]*)(,\s*shmalloc_error \*err)', r'\1, uint64_t broken\2', '', ''),
+        ('another result', in_function, rf'SHMALLOC_API \w+ {name}\(', f'SHMALLOC_API int64_t {name}(', '', ''),
+        ('a function gone', in_function, declaration, '', rf'\b{name};', ''),
+        ('a function more', in_function, declaration, r'\1 SHMALLOC_API int32_t shmalloc_broken(void);', rf'\b({name};)',
+         r'\1 shmalloc_broken;'),
     ]
 
 
@@ -69,12 +62,12 @@ def main():
         if code:
             guard.bad(f'abidiff returns {code} for a library of the very headers that are committed:\n{report}')
         cases = breaks(headers)
-        for what, header, change, change_map in cases:
+        for what, header, pattern, by, map_pattern, map_by in cases:
             include, version_script = Path(scratch, 'include'), Path(scratch, 'shmalloc.map')
             shutil.rmtree(include, ignore_errors=True)
             shutil.copytree(guard.include, include)
-            (include / header).write_text(change((include / header).read_text()))
-            version_script.write_text(change_map(guard.path('src', 'shmalloc.map').read_text()))
+            (include / header).write_text(replace(pattern, by, (include / header).read_text()))
+            version_script.write_text(replace(map_pattern, map_by, guard.path('src', 'shmalloc.map').read_text()))
             broken, code, _ = gates(include, version_script)
             if broken == untouched:
                 guard.bad(f'{what} ({header}): the dump is the same, so "dump is current" would not see it')

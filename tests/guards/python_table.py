@@ -30,7 +30,9 @@ def shape_of_ctypes(c_type):
     code = getattr(c_type, '_type_', None)
     if isinstance(code, str) and code in 'bBhHiIlLqQ':
         return (ctypes.sizeof(c_type), code.islower())
-    if isinstance(code, str) and code in 'PzZO' or isinstance(c_type, type) and issubclass(c_type, (ctypes._Pointer, ctypes._CFuncPtr)):
+    if isinstance(code, str) and code in 'PzZO':
+        return 'pointer'
+    if isinstance(c_type, type) and issubclass(c_type, (ctypes._Pointer, ctypes._CFuncPtr)):
         return 'pointer'
     return f'{c_type}'
 
@@ -95,7 +97,7 @@ def main():
         if given != constants[name] and given - (1 << 64) != constants[name]:
             guard.bad(f'{name} is {constants[name]}, CONSTANTS says {given}')
     check_structs(guard, raw.STRUCTS, contract)
-    guard.verdict(f'{len(raw.FUNCTIONS)} functions, {len(raw.CONSTANTS)} constants, {len(raw.STRUCTS)} structs as in abi/constants.json')
+    guard.verdict(f'{len(raw.FUNCTIONS)} functions, {len(raw.CONSTANTS)} constants, {len(raw.STRUCTS)} structs as committed')
 
 
 main()

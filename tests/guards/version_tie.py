@@ -1,4 +1,4 @@
-"""One version: the project's, the header's, the soversion's, that of the newest node in the map, and that of CHANGELOG's top entry."""
+"""One version: the project's, the header's, the soname's, that of the map's newest node, and that of CHANGELOG's top entry."""
 import re
 
 from guard import Guard, need, run, version_nodes

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""make_wire.py LIBRARY: writes those golden handles in abi/wire that do not exist yet; never changes one that does.
+
+Every later version of shmalloc must read what stands there, so a vector is made once, by the version that is the first to
+write such handles, and what it says is written beside it. Vectors that must be refused are made from the good ones.
+"""
+import ctypes
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import library
+
+HERE = Path(__file__).resolve().parent
+WIRE = HERE / 'wire'
+
+
+class Maker:
+    """Exports storages of every kind and route."""
+
+    def __init__(self, path):
+        self.library = library.Library(path, HERE / 'constants.json')
+        self.values = self.library.values
+
+    def allocator(self, kind):
+        """One of this kind, never given back: this process is short."""
+        allocator = ctypes.c_void_p()
+        params = self.library.struct('shmalloc_allocator_params', kind=self.values[f'SHMALLOC_ALLOCATOR_KIND_{kind}'])
+        self.library.call('shmalloc_allocator_create', params, allocator)
+        return allocator.value
+
+    def handle(self, size, export_flags='', kind=None, mapped='', **fields):
+        """The native handle of a new storage."""
+        fields['mapped'] = sum(self.values[f'SHMALLOC_MAPPED_{flag}'] for flag in mapped.split())
+        params = self.library.struct('shmalloc_storage_params', **fields)
+        storage = ctypes.c_void_p()
+        self.library.call('shmalloc_storage_create', self.allocator(kind) if kind else None, size, 0, params, storage)
+        flags = sum(self.values[f'SHMALLOC_EXPORT_{flag}'] for flag in export_flags.split())
+        export = self.library.struct('shmalloc_export_params', flags=flags)
+        data = self.library.sized('shmalloc_storage_export', storage.value, export)
+        self.library.function('shmalloc_storage_release')(storage)
+        return data
+
+    def good(self):
+        """(name, function that makes the bytes)."""
+        folder = tempfile.mkdtemp(prefix='shmalloc-wire-')
+        yield 'process', lambda: self.handle(4096)
+        yield 'process-capacity', lambda: self.handle(4096, capacity=1 << 20)
+        yield 'process-read-only', lambda: self.handle(4096, 'READ_ONLY')
+        yield 'descriptor', lambda: self.handle(1 << 20, 'DESCRIPTOR')
+        yield 'empty', lambda: self.handle(0)
+        yield 'shm', lambda: self.handle(12345, mapped='SHAREDMEM')
+        yield 'shm-refcounted', lambda: self.handle(12345, kind='MAP_REFCOUNTED')
+        yield 'file', lambda: self.handle(8192, mapped='SHARED', name=f'{folder}/file'.encode())
+        yield 'file-offset', lambda: self.handle(4096, mapped='SHARED', name=f'{folder}/other'.encode(), file_offset=4096)
+
+    def facts(self, data):
+        """What the library says about a handle: what will stand beside it for ever."""
+        raw = (ctypes.c_uint8 * max(1, len(data))).from_buffer_copy(data or b'\0')
+        info = self.library.struct('shmalloc_handle_info')
+        status, _ = self.library.status('shmalloc_handle_get_info', raw, len(data), info)
+        if status != 'OK':
+            return {'status': status}
+        fields = {name: getattr(info, name) for name, *_ in info._fields_ if name != 'struct_size'}
+        fields = {name: bytes(value).hex() if isinstance(value, ctypes.Array) else value for name, value in fields.items()}
+        text = self.library.sized('shmalloc_handle_to_text', raw, len(data), terminated=True).decode()
+        return {'status': status, 'info': fields, 'text': text}
+
+
+def bad(good):
+    """(name, bytes, status that they must get) made of a good handle."""
+    yield 'bad-empty', b'', 'CORRUPT'
+    yield 'bad-truncated', good[:-1], 'CORRUPT'
+    yield 'bad-longer', good + b'\0', 'CORRUPT'
+    yield 'bad-flipped', good[:20] + bytes([good[20] ^ 1]) + good[21:], 'CORRUPT'
+    yield 'bad-magic', b'X' + good[1:], 'CORRUPT'
+
+
+def write(name, data, facts):
+    """One vector."""
+    (WIRE / f'{name}.hex').write_text('\n'.join(data.hex()[at:at + 64] for at in range(0, len(data.hex()), 64)) + '\n')
+    (WIRE / f'{name}.json').write_text(json.dumps(facts, indent=1) + '\n')
+    print(f'new: abi/wire/{name}.hex')
+
+
+def main(path):
+    maker = Maker(path)
+    WIRE.mkdir(exist_ok=True)
+    for name, make in maker.good():
+        if not (WIRE / f'{name}.hex').exists():
+            data = make()
+            facts = maker.facts(data)
+            if facts['status'] != 'OK':
+                sys.exit(f'{name}: the library can not read what it wrote: {facts["status"]}')
+            write(name, data, facts)
+    for name, data, status in bad(bytes.fromhex((WIRE / 'process.hex').read_text())):
+        if not (WIRE / f'{name}.hex').exists():
+            facts = maker.facts(data)
+            if facts['status'] != status:
+                sys.exit(f'{name}: the library answers {facts["status"]}, not {status}')
+            write(name, data, facts)
+
+
+if __name__ == '__main__':
+    sys.dont_write_bytecode = True
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])
