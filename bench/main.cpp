@@ -1,0 +1,98 @@
+// shmalloc-bench: measures, and writes what it measured as lines of JSON. run.py builds the report from them.
+#include <getopt.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "anchors/torch.hpp"
+#include "cases/cases.hpp"
+#include "harness/machine.hpp"
+#include "harness/output.hpp"
+
+namespace {
+
+void usage() {
+  std::fputs(
+      "shmalloc-bench [--quick] [--rounds N] [--target-ms N] [--patience SECONDS] [--only TEXT]\n"
+      "               [--python PATH --torch-script PATH] [--load-probe PATH]\n"
+      "Writes one line of JSON for each comparison. Use run.py for the report.\n",
+      stderr);
+}
+
+bool parse(int argc, char **argv, bench::Options &options) {
+  enum { quick = 1, rounds, target, patience, only, python, script, probe };
+  const option names[] = {{"quick", no_argument, nullptr, quick},
+                          {"rounds", required_argument, nullptr, rounds},
+                          {"target-ms", required_argument, nullptr, target},
+                          {"patience", required_argument, nullptr, patience},
+                          {"only", required_argument, nullptr, only},
+                          {"python", required_argument, nullptr, python},
+                          {"torch-script", required_argument, nullptr, script},
+                          {"load-probe", required_argument, nullptr, probe},
+                          {nullptr, 0, nullptr, 0}};
+  for (int name; (name = getopt_long(argc, argv, "", names, nullptr)) != -1;) {
+    switch (name) {
+      case quick:
+        options.quick = true;
+        options.rounds = 5;
+        options.target_ns = 4e6;
+        options.patience = 3;
+        break;
+      case rounds:
+        options.rounds = std::atoi(optarg);
+        break;
+      case target:
+        options.target_ns = std::atof(optarg) * 1e6;
+        break;
+      case patience:
+        options.patience = std::atof(optarg);
+        break;
+      case only:
+        options.only = optarg;
+        break;
+      case python:
+        options.python = optarg;
+        break;
+      case script:
+        options.torch_script = optarg;
+        break;
+      case probe:
+        options.load_probe = optarg;
+        break;
+      default:
+        return false;
+    }
+  }
+  return optind == argc && options.rounds > 0 && options.target_ns > 0;
+}
+
+}  // namespace
+
+std::string bench::size_text(std::size_t size) {
+  if (size >= GiB) return std::to_string(size / GiB) + " GiB";
+  if (size >= MiB) return std::to_string(size / MiB) + " MiB";
+  return std::to_string(size / KiB) + " KiB";
+}
+
+int main(int argc, char **argv) {
+  bench::Options options;
+  if (!parse(argc, argv, options)) {
+    usage();
+    return 2;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  bench::raise_descriptor_limit();
+  bench::Torch torch(options.python, options.torch_script);
+  if (!torch.ready()) bench::write_note("no PyTorch anchors: " + torch.why());
+  bench::pin(0);
+
+  bench::measure_load(options);
+  bench::measure_create(options, torch);
+  bench::measure_share(options, torch);
+  bench::measure_batch(options);
+  bench::measure_handle(options);
+  bench::measure_grow(options);
+  bench::measure_copy(options);
+  return 0;
+}

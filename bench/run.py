@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks of a build and reports them as Markdown.
+
+    meson setup build --buildtype=release && ninja -C build
+    bench/run.py --build build                          all, under 8 minutes
+    bench/run.py --build build --quick                  a first look, under a minute
+    bench/run.py --build build --json figures.json --update docs/performance.md
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True  # the source tree stays clean
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import figures as figures_module
+import machine as machine_module
+import report
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (build)")
+    parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--only", metavar="TEXT", help="comparisons whose name and label have this in them: 'create', 'copy 512'")
+    parser.add_argument("--rounds", type=int, help="rounds of each comparison")
+    parser.add_argument("--patience", type=float, help="seconds to wait for a quiet machine, all comparisons together")
+    parser.add_argument("--torch", metavar="PYTHON", default="/usr/bin/python3", help="interpreter that has PyTorch (/usr/bin/python3); empty: none")
+    parser.add_argument("--json", type=pathlib.Path, help="write every round's figures here")
+    parser.add_argument("--update", type=pathlib.Path, action="append", default=[], help="fill the marked tables of this page")
+    return parser.parse_args()
+
+
+def command_of(options: argparse.Namespace) -> list:
+    program = options.build / "bench" / "shmalloc-bench"
+    if not program.exists():
+        sys.exit(f"run.py: no {program}: meson setup {options.build} --buildtype=release && ninja -C {options.build}")
+    command = [str(program), "--load-probe", str(program.with_name("load_probe"))]
+    if options.torch and shutil.which(options.torch):
+        command += ["--python", options.torch, "--torch-script", str(HERE / "anchors" / "torch_peer.py")]
+    if options.quick:
+        command.append("--quick")
+    for name in ("only", "rounds", "patience"):
+        value = getattr(options, name)
+        if value is not None:
+            command += [f"--{name}", str(value)]
+    return command
+
+
+def main() -> int:
+    options = arguments()
+    shown = [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]
+    machine = machine_module.describe(ROOT, options.build, options.torch, shown)
+    run = subprocess.run(command_of(options), stdout=subprocess.PIPE, text=True)
+    machine["load after"] = machine_module.load()
+    if run.returncode != 0:
+        return run.returncode
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    notes = [line["note"] for line in lines if "note" in line]
+    comparisons = [line for line in lines if "note" not in line]
+    if not comparisons:
+        sys.exit("run.py: nothing was measured")
+    blocks = report.blocks_of([figures_module.figures_of(each) for each in comparisons], machine, notes)
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine, "notes": notes, "comparisons": comparisons}, indent=1) + "\n")
+    for path in options.update:
+        path.write_text(report.updated(path.read_text(), blocks))
+    print(report.page(blocks))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
