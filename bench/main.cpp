@@ -15,18 +15,21 @@ namespace {
 void usage() {
   std::fputs(
       "shmalloc-bench [--quick] [--rounds N] [--target-ms N] [--patience SECONDS] [--only TEXT]\n"
+      "               [--side NAME --times N]\n"
       "               [--python PATH --torch-script PATH] [--load-probe PATH]\n"
       "Writes one line of JSON for each comparison. Use run.py for the report.\n",
       stderr);
 }
 
 bool parse(int argc, char **argv, bench::Options &options) {
-  enum { quick = 1, rounds, target, patience, only, python, script, probe };
+  enum { quick = 1, rounds, target, patience, only, side, times, python, script, probe };
   const option names[] = {{"quick", no_argument, nullptr, quick},
                           {"rounds", required_argument, nullptr, rounds},
                           {"target-ms", required_argument, nullptr, target},
                           {"patience", required_argument, nullptr, patience},
                           {"only", required_argument, nullptr, only},
+                          {"side", required_argument, nullptr, side},
+                          {"times", required_argument, nullptr, times},
                           {"python", required_argument, nullptr, python},
                           {"torch-script", required_argument, nullptr, script},
                           {"load-probe", required_argument, nullptr, probe},
@@ -50,6 +53,12 @@ bool parse(int argc, char **argv, bench::Options &options) {
         break;
       case only:
         options.only = optarg;
+        break;
+      case side:
+        options.side = optarg;
+        break;
+      case times:
+        options.times = std::atol(optarg);
         break;
       case python:
         options.python = optarg;
@@ -84,7 +93,7 @@ int main(int argc, char **argv) {
   std::signal(SIGPIPE, SIG_IGN);
   bench::raise_descriptor_limit();
   bench::Torch torch(options.python, options.torch_script);
-  if (!torch.ready()) bench::write_note("no PyTorch anchors: " + torch.why());
+  if (!torch.ready() && options.side.empty()) bench::write_note("no PyTorch anchors: " + torch.why());
   bench::pin(0);
 
   bench::measure_load(options);

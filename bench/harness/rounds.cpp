@@ -79,6 +79,12 @@ bool wanted(const Options &options, const std::string &name, const std::string &
 }
 
 void measure(Options &options, const Comparison &comparison) {
+  if (!options.side.empty()) {
+    for (const Side &side : comparison.sides) {
+      if (side.name == options.side) side.run(options.times);
+    }
+    return;
+  }
   options.patience -= wait_for_quiet(options.patience);
   std::vector<long> times;
   for (const Side &side : comparison.sides) times.push_back(times_for(side, options.target_ns));

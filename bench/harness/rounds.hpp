@@ -13,7 +13,9 @@ struct Options {
   double target_ns = 10e6;  // what one side's turn should take
   double patience = 60;     // seconds to wait for a quiet machine, all comparisons together
   bool quick = false;
-  std::string only;    // part of a comparison's name and label
+  std::string only;  // part of a comparison's name and label
+  std::string side;  // for a look from outside (strace, perf): this side alone, `times` times, and nothing is measured
+  long times = 1;
   std::string python;  // empty: no PyTorch
   std::string torch_script;
   std::string load_probe;  // empty: no cost of loading

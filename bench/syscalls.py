@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Counts the system calls of one operation, ours beside the bare sequence, with strace. Both processes of a pair are counted.
+
+    bench/syscalls.py --build build
+"""
+
+import argparse
+import collections
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FEW, MANY = 20, 120  # the difference leaves out what happens once
+
+# Comparison, and the sides of it that are counted.
+LOOKS = [
+    ("create 4 KiB", ("ours", "raw", "raw reserved", "raw sealed")),
+    ("share 4 KiB, two CPUs", ("ours", "raw", "raw reserved")),
+    ("batch 253, two CPUs", ("ours", "raw mapped", "raw unmapped")),
+    ("handle one process", ("ours", "raw", "export alone", "import alone")),
+    ("copy 256 KiB, sealed", ("ours", "memcpy")),
+    ("copy 256 KiB, shm object", ("ours", "memcpy")),
+]
+
+
+def calls(program: pathlib.Path, only: str, side: str, times: int) -> collections.Counter:
+    command = [str(program), "--only", only, "--side", side, "--times", str(times)]
+    traced = subprocess.run(["strace", "-f", "-qq", "-e", "signal=none", "-o", "/dev/stdout", *command], capture_output=True, text=True)
+    return collections.Counter(re.findall(r"^\d+ +(\w+)\(", traced.stdout, flags=re.MULTILINE))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (build)")
+    program = parser.parse_args().build / "bench" / "shmalloc-bench"
+    if not program.exists() or not shutil.which("strace"):
+        sys.exit(f"syscalls.py: needs strace and {program}")
+    print("| | side | system calls an operation | |\n| --- | --- | --- | --- |")
+    for only, sides in LOOKS:
+        for side in sides:
+            more = calls(program, only, side, MANY)
+            more.subtract(calls(program, only, side, FEW))
+            each = {name: count / (MANY - FEW) for name, count in more.items() if count >= (MANY - FEW) / 2}
+            text = ", ".join(name if count == 1 else f"{count:.4g} {name}" for name, count in sorted(each.items(), key=lambda item: -item[1]))
+            print(f"| {only if side == sides[0] else ''} | {side} | {sum(each.values()):.4g} | {text} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
