@@ -8,15 +8,36 @@
 namespace shmalloc {
 namespace {
 
+// Paths are bytes, messages are UTF-8: whatever is none becomes '?', the character that the end of the buffer cut included.
+void make_utf8(char *text) {
+  auto *at = reinterpret_cast<unsigned char *>(text);
+  while (*at != 0) {
+    const int more = *at < 0x80                            ? 0
+                     : (*at & 0xe0) == 0xc0 && *at >= 0xc2 ? 1
+                     : (*at & 0xf0) == 0xe0                ? 2
+                     : (*at & 0xf8) == 0xf0 && *at < 0xf5  ? 3
+                                                           : -1;
+    int have = 0;
+    while (have < more && (at[have + 1] & 0xc0) == 0x80) ++have;
+    const bool bad = more < 0 || have < more ||
+                     (more == 2 && ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f))) ||
+                     (more == 3 && ((at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f)));
+    if (bad) *at = '?';
+    at += bad ? 1 : more + 1;
+  }
+}
+
 void write(Error &error, Status status, int os_error, const char *format, va_list arguments) {
   error.status = status;
   error.os_error = os_error;
   error.backend_error = 0;
   const int length = std::vsnprintf(error.message, sizeof error.message, format, arguments);
-  if (os_error == 0 || length < 0 || static_cast<std::size_t>(length) >= sizeof error.message - 1) return;
-  const char *text = strerrordesc_np(os_error);
-  std::snprintf(error.message + length, sizeof error.message - static_cast<std::size_t>(length), ": %s",
-                text != nullptr ? text : "unknown error");
+  if (os_error != 0 && length >= 0 && static_cast<std::size_t>(length) < sizeof error.message - 1) {
+    const char *text = strerrordesc_np(os_error);
+    std::snprintf(error.message + length, sizeof error.message - static_cast<std::size_t>(length), ": %s",
+                  text != nullptr ? text : "unknown error");
+  }
+  make_utf8(error.message);
 }
 
 }  // namespace
@@ -89,26 +110,46 @@ Status status_of(int os_error) {
 
 const char *status_name(int status) {
   switch (status) {
-    case SHMALLOC_STATUS_OK: return "OK";
-    case SHMALLOC_STATUS_INVALID: return "INVALID";
-    case SHMALLOC_STATUS_NO_MEMORY: return "NO_MEMORY";
-    case SHMALLOC_STATUS_NO_SPACE: return "NO_SPACE";
-    case SHMALLOC_STATUS_NOT_FOUND: return "NOT_FOUND";
-    case SHMALLOC_STATUS_EXISTS: return "EXISTS";
-    case SHMALLOC_STATUS_PERMISSION: return "PERMISSION";
-    case SHMALLOC_STATUS_BUSY: return "BUSY";
-    case SHMALLOC_STATUS_TIMEOUT: return "TIMEOUT";
-    case SHMALLOC_STATUS_UNSUPPORTED: return "UNSUPPORTED";
-    case SHMALLOC_STATUS_VERSION: return "VERSION";
-    case SHMALLOC_STATUS_CORRUPT: return "CORRUPT";
-    case SHMALLOC_STATUS_STALE: return "STALE";
-    case SHMALLOC_STATUS_PEER_GONE: return "PEER_GONE";
-    case SHMALLOC_STATUS_CLOSED: return "CLOSED";
-    case SHMALLOC_STATUS_INTERRUPTED: return "INTERRUPTED";
-    case SHMALLOC_STATUS_SYSTEM: return "SYSTEM";
-    case SHMALLOC_STATUS_BACKEND: return "BACKEND";
-    case SHMALLOC_STATUS_INTERNAL: return "INTERNAL";
-    default: return "UNKNOWN";
+    case SHMALLOC_STATUS_OK:
+      return "OK";
+    case SHMALLOC_STATUS_INVALID:
+      return "INVALID";
+    case SHMALLOC_STATUS_NO_MEMORY:
+      return "NO_MEMORY";
+    case SHMALLOC_STATUS_NO_SPACE:
+      return "NO_SPACE";
+    case SHMALLOC_STATUS_NOT_FOUND:
+      return "NOT_FOUND";
+    case SHMALLOC_STATUS_EXISTS:
+      return "EXISTS";
+    case SHMALLOC_STATUS_PERMISSION:
+      return "PERMISSION";
+    case SHMALLOC_STATUS_BUSY:
+      return "BUSY";
+    case SHMALLOC_STATUS_TIMEOUT:
+      return "TIMEOUT";
+    case SHMALLOC_STATUS_UNSUPPORTED:
+      return "UNSUPPORTED";
+    case SHMALLOC_STATUS_VERSION:
+      return "VERSION";
+    case SHMALLOC_STATUS_CORRUPT:
+      return "CORRUPT";
+    case SHMALLOC_STATUS_STALE:
+      return "STALE";
+    case SHMALLOC_STATUS_PEER_GONE:
+      return "PEER_GONE";
+    case SHMALLOC_STATUS_CLOSED:
+      return "CLOSED";
+    case SHMALLOC_STATUS_INTERRUPTED:
+      return "INTERRUPTED";
+    case SHMALLOC_STATUS_SYSTEM:
+      return "SYSTEM";
+    case SHMALLOC_STATUS_BACKEND:
+      return "BACKEND";
+    case SHMALLOC_STATUS_INTERNAL:
+      return "INTERNAL";
+    default:
+      return "UNKNOWN";
   }
 }
 

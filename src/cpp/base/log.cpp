@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
+#include <mutex>
 #include <shared_mutex>
 
 namespace shmalloc {
@@ -17,40 +18,45 @@ struct Listener {
 constinit std::shared_mutex mutex;
 constinit Listener listener{};
 constinit std::atomic<int> threshold{0};
+thread_local bool listening = false;  // This thread is in a listener: its lines are dropped.
 
 }  // namespace
 
-void set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn destroy_fn) {
+bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn destroy_fn) {
+  if (listening) return false;
   Listener old;
   {
     std::unique_lock lock(mutex);  // Waits for calls that run.
     old = listener;
-    listener = {fn, userdata, destroy_fn};
+    listener = fn != nullptr ? Listener{fn, userdata, destroy_fn} : Listener{};
     threshold.store(fn != nullptr ? level : 0, std::memory_order_relaxed);
   }
   if (old.destroy_fn != nullptr) old.destroy_fn(old.userdata);
-  if (fn == nullptr && destroy_fn != nullptr) {
-    // There is nothing to pass userdata to: give it back at once.
-    {
-      std::unique_lock lock(mutex);
-      listener = {};
-    }
-    destroy_fn(userdata);
-  }
+  if (fn == nullptr && destroy_fn != nullptr) destroy_fn(userdata);  // Nobody to pass it to.
+  return true;
 }
 
 void log(int level, const char *format, ...) {
-  if (level > threshold.load(std::memory_order_relaxed)) return;
-  char line[512];
+  if (level > threshold.load(std::memory_order_relaxed) || listening) return;
   va_list arguments;
   va_start(arguments, format);
+  char line[512];
   std::vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
-  std::shared_lock lock(mutex);
-  if (listener.fn != nullptr && level <= threshold.load(std::memory_order_relaxed)) listener.fn(level, line, listener.userdata);
+  listening = true;
+  {
+    std::shared_lock lock(mutex);
+    if (listener.fn != nullptr && level <= threshold.load(std::memory_order_relaxed)) listener.fn(level, line, listener.userdata);
+  }
+  listening = false;
 }
 
-void lock_log() { mutex.lock(); }
-void unlock_log() { mutex.unlock(); }
+// A listener that forks holds the lock already, and goes on holding it in the child.
+void lock_log() {
+  if (!listening) mutex.lock();
+}
+void unlock_log() {
+  if (!listening) mutex.unlock();
+}
 
 }  // namespace shmalloc

@@ -6,7 +6,8 @@
 namespace shmalloc {
 
 // Replaces the listener; returns when no call to the old one can be running, after its destroy_fn ran.
-void set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn destroy_fn);
+// False, and nothing done, in a listener.
+bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn destroy_fn);
 
 // Formats and delivers a line if somebody listens at that level.
 [[gnu::format(printf, 2, 3)]] void log(int level, const char *format, ...);

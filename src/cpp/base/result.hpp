@@ -66,13 +66,13 @@ class [[nodiscard]] Result<void> {
 }  // namespace shmalloc
 
 // `SHMALLOC_TRY(name, expression)`: name is the value of the Result, or this function returns its error.
-#define SHMALLOC_TRY(name, ...)              \
-  auto name##_result = (__VA_ARGS__);        \
+#define SHMALLOC_TRY(name, ...)                     \
+  auto name##_result = (__VA_ARGS__);               \
   if (!name##_result) return name##_result.error(); \
   auto &name = *name##_result
 
 // The same for a Result<void>.
-#define SHMALLOC_CHECK(...)                                                      \
-  do {                                                                           \
+#define SHMALLOC_CHECK(...)                                                            \
+  do {                                                                                 \
     if (auto check_result = (__VA_ARGS__); !check_result) return check_result.error(); \
   } while (false)

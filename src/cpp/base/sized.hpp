@@ -17,14 +17,16 @@ Result<T> read_sized(const T *in, std::size_t first_size, const char *name) {
   if (in == nullptr) return value;
   const std::size_t given = in->struct_size;
   if (given < first_size) {
-    return fail(SHMALLOC_STATUS_INVALID, 0, "%s.struct_size is %zu, must be at least %zu: initialise it with SHMALLOC_INIT", name, given,
-                first_size);
+    return fail(SHMALLOC_STATUS_INVALID, 0, "%s.struct_size is %zu, must be at least %zu: initialise it with SHMALLOC_INIT", name,
+                given, first_size);
   }
-  if (given > (std::size_t{1} << 16)) return fail(SHMALLOC_STATUS_INVALID, 0, "%s.struct_size is %zu: not initialised?", name, given);
+  if (given > (std::size_t{1} << 16))
+    return fail(SHMALLOC_STATUS_INVALID, 0, "%s.struct_size is %zu: not initialised?", name, given);
   const auto *bytes = reinterpret_cast<const unsigned char *>(in);
   for (std::size_t i = sizeof(T); i < given; ++i) {
     if (bytes[i] != 0) {
-      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "%s has a field at byte %zu that this version of shmalloc does not know", name, i);
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "%s has a field at byte %zu that this version of shmalloc does not know", name,
+                  i);
     }
   }
   std::memcpy(&value, in, given < sizeof(T) ? given : sizeof(T));
@@ -35,9 +37,10 @@ Result<T> read_sized(const T *in, std::size_t first_size, const char *name) {
 template <class T>
 Result<void> check_sized(const T *out, std::size_t first_size, const char *name) {
   if (out == nullptr) return fail(SHMALLOC_STATUS_INVALID, 0, "%s is NULL", name);
-  if (out->struct_size < first_size || out->struct_size > (std::size_t{1} << 16)) {
+  const std::size_t given = out->struct_size;
+  if (given < first_size || given > (std::size_t{1} << 16)) {
     return fail(SHMALLOC_STATUS_INVALID, 0, "%s->struct_size is %zu, must be at least %zu: initialise it with SHMALLOC_INIT", name,
-                out->struct_size, first_size);
+                given, first_size);
   }
   return {};
 }

@@ -122,7 +122,8 @@ void append(std::string &to, const char *format, ...) {
   va_start(arguments, format);
   const int length = std::vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  if (length > 0) to.append(text, static_cast<std::size_t>(length) < sizeof text ? static_cast<std::size_t>(length) : sizeof text - 1);
+  if (length > 0)
+    to.append(text, static_cast<std::size_t>(length) < sizeof text ? static_cast<std::size_t>(length) : sizeof text - 1);
 }
 
 void append_json(std::string &to, std::string_view text) {

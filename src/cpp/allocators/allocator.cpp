@@ -1,0 +1,106 @@
+#include "allocators/allocator.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "allocators/direct/direct.hpp"
+#include "allocators/map/map.hpp"
+#include "allocators/map_refcounted/map_refcounted.hpp"
+
+namespace shmalloc {
+namespace {
+
+constinit std::mutex current_mutex;
+constinit Allocator *current_host = nullptr;  // owns a reference
+constinit std::atomic<std::uint64_t> next_id{1};
+
+Result<Ref<Allocator>> make_kind(int kind) {
+  Allocator *made = nullptr;
+  switch (kind) {
+    case SHMALLOC_ALLOCATOR_KIND_DEFAULT:
+    case SHMALLOC_ALLOCATOR_KIND_MAP:
+      made = new (std::nothrow) MapAllocator();
+      break;
+    case SHMALLOC_ALLOCATOR_KIND_DIRECT:
+      made = new (std::nothrow) DirectAllocator();
+      break;
+    case SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED:
+      made = new (std::nothrow) MapRefcountedAllocator();
+      break;
+    default:
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this version of shmalloc has no allocators of kind %d", kind);
+  }
+  if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for an allocator");
+  return Ref<Allocator>(made);
+}
+
+}  // namespace
+
+constinit std::mutex Allocator::settings_mutex_;
+
+Result<Ref<Allocator>> Allocator::create(const shmalloc_allocator_params &params) {
+  if (params.device != SHMALLOC_DEVICE_HOST) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "device %#llx: this version of shmalloc has host memory only",
+                static_cast<unsigned long long>(params.device));
+  }
+  if ((params.flags & ~static_cast<std::uint32_t>(SHMALLOC_ALLOCATOR_ENVIRONMENT)) != 0) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "allocator flags %#x are not known to this version of shmalloc", params.flags);
+  }
+  SHMALLOC_TRY(allocator, make_kind(params.kind));
+  if (params.name != nullptr) {
+    const std::size_t length = std::strlen(params.name);
+    if (length >= sizeof allocator->name_)
+      return fail(SHMALLOC_STATUS_INVALID, 0, "an allocator's name has at most 63 bytes, not %zu", length);
+    std::memcpy(allocator->name_, params.name, length + 1);
+  }
+  if (params.config != nullptr) SHMALLOC_CHECK(allocator->configure(params.config));
+  if ((params.flags & SHMALLOC_ALLOCATOR_ENVIRONMENT) != 0) {
+    const char *text = std::getenv("SHMALLOC_CONF");
+    if (text != nullptr) SHMALLOC_CHECK(allocator->configure(text));
+  }
+  allocator->id_ = next_id.fetch_add(1, std::memory_order_relaxed);
+  return std::move(allocator);
+}
+
+Result<Ref<Allocator>> Allocator::current() {
+  const std::lock_guard lock(current_mutex);
+  if (current_host == nullptr) {
+    const shmalloc_allocator_params params{};
+    SHMALLOC_TRY(made, create(params));
+    current_host = made.take();
+  }
+  return Ref<Allocator>::retain(current_host);
+}
+
+Result<void> Allocator::set_current(Allocator *allocator) {
+  Ref<Allocator> old;  // Released after the lock.
+  const std::lock_guard lock(current_mutex);
+  if (allocator == current_host) return {};
+  if (current_host != nullptr && current_host->live_storages() != 0) {
+    return fail(SHMALLOC_STATUS_BUSY, 0, "the current allocator has %llu live storages: change it before any is made",
+                static_cast<unsigned long long>(current_host->live_storages()));
+  }
+  allocator->retain();
+  old = Ref<Allocator>(current_host);
+  current_host = allocator;
+  return {};
+}
+
+Result<void> Allocator::configure(const char *text) {
+  const std::lock_guard lock(settings_mutex_);
+  SHMALLOC_TRY(changed, parse_settings(settings_, text, keys_));
+  settings_ = changed;
+  return {};
+}
+
+void Allocator::lock_all() {
+  current_mutex.lock();
+  settings_mutex_.lock();
+}
+
+void Allocator::unlock_all() {
+  settings_mutex_.unlock();
+  current_mutex.unlock();
+}
+
+}  // namespace shmalloc

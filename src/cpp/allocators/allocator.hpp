@@ -1,0 +1,69 @@
+// Where storages come from. One class a kind; what they share is here.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "allocators/memory.hpp"
+#include "allocators/settings.hpp"
+#include "base/handle.hpp"
+#include "shmalloc/allocator.h"
+
+namespace shmalloc {
+
+class Allocator : public Handle {
+ public:
+  // Makes the allocator that the parameters describe. They were checked to be complete, not to be right.
+  static Result<Ref<Allocator>> create(const shmalloc_allocator_params &params);
+  // The current one of the host, one reference.
+  static Result<Ref<Allocator>> current();
+  static Result<void> set_current(Allocator *allocator);
+
+  // Memory for one storage.
+  virtual Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) = 0;
+  virtual std::uint32_t capabilities() const = 0;
+  virtual std::uint64_t alignment() const = 0;
+
+  Result<void> configure(const char *text);
+  Settings settings() const {
+    const std::lock_guard lock(settings_mutex_);
+    return settings_;
+  }
+  std::uint32_t keys() const { return keys_; }
+  shmalloc_allocator_kind kind() const { return kind_; }
+  std::uint64_t id() const { return id_; }
+  const char *name() const { return name_; }
+
+  // A storage of this allocator begins, ends.
+  void count_in(std::size_t size) {
+    live_storages_.fetch_add(1, std::memory_order_relaxed);
+    live_bytes_.fetch_add(size, std::memory_order_relaxed);
+  }
+  void count_out(std::size_t size) {
+    live_storages_.fetch_sub(1, std::memory_order_relaxed);
+    live_bytes_.fetch_sub(size, std::memory_order_relaxed);
+  }
+  std::uint64_t live_storages() const { return live_storages_.load(std::memory_order_relaxed); }
+  std::uint64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
+
+  // Held across fork.
+  static void lock_all();
+  static void unlock_all();
+
+ protected:
+  Allocator(shmalloc_allocator_kind kind, std::uint32_t keys) : Handle(HandleType::allocator), kind_(kind), keys_(keys) {}
+  ~Allocator() override = default;
+
+ private:
+  const shmalloc_allocator_kind kind_;
+  const std::uint32_t keys_;
+  std::uint64_t id_ = 0;
+  char name_[64] = {};
+  static std::mutex settings_mutex_;  // One for all: held for a copy of 200 bytes.
+  Settings settings_;
+  std::atomic<std::uint64_t> live_storages_{0};
+  std::atomic<std::uint64_t> live_bytes_{0};
+};
+
+}  // namespace shmalloc

@@ -1,0 +1,140 @@
+#include "allocators/map_refcounted/map_refcounted.hpp"
+
+#include <atomic>
+#include <cstring>
+
+#include "base/log.hpp"
+#include "base/wire/torch.hpp"
+
+namespace shmalloc {
+namespace {
+
+void initialise(void *base) { std::atomic_ref(static_cast<wire::TorchHeader *>(base)->count).store(1, std::memory_order_release); }
+
+Result<std::unique_ptr<RefcountedMemory>> open_counted(const Plan &plan, const MapRequest &request, const char *manager) {
+  std::unique_ptr<ManagerRegistration> registration;
+  if (manager[0] != '\0') {
+    // First the manager, then the object, as PyTorch does: what dies in between is removed by it.
+    SHMALLOC_TRY(opened, ManagerRegistration::open(manager, request.name));
+    registration = std::move(opened);
+  }
+  std::unique_ptr<MapMemory> empty(new (std::nothrow) RefcountedMemory(std::move(registration)));
+  if (empty == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+  SHMALLOC_TRY(memory, MapMemory::open(plan, request, std::move(empty)));
+  return std::unique_ptr<RefcountedMemory>(static_cast<RefcountedMemory *>(memory.release()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Memory>> MapRefcountedAllocator::make(std::size_t size, const shmalloc_storage_params &params) {
+  const Settings current = settings();
+  constexpr std::uint32_t kRefused = SHMALLOC_MAPPED_SHARED | SHMALLOC_MAPPED_FROMFD | SHMALLOC_MAPPED_KEEPFD |
+                                     SHMALLOC_MAPPED_UNLINK | SHMALLOC_MAPPED_READ_ONLY | SHMALLOC_MAPPED_MEMFD |
+                                     SHMALLOC_MAPPED_HUGETLB;
+  if ((params.mapped & kRefused) != 0) {
+    return fail(SHMALLOC_STATUS_INVALID, 0,
+                "mapped: MAP_REFCOUNTED takes SHAREDMEM with EXCLUSIVE or NOCREATE, and NO_GROW, not bits %#x",
+                params.mapped & kRefused);
+  }
+  if (params.file_offset != 0) return fail(SHMALLOC_STATUS_INVALID, 0, "file_offset: the count is at the beginning of the object");
+  if (params.capacity > size) return fail(SHMALLOC_STATUS_INVALID, 0, "capacity: storages of kind MAP_REFCOUNTED can't grow");
+  if (params.alignment > 64)
+    return fail(SHMALLOC_STATUS_INVALID, 0, "alignment: the data of MAP_REFCOUNTED begins 64 bytes after a page");
+  std::uint32_t mapped = params.mapped | SHMALLOC_MAPPED_SHAREDMEM;
+  if ((mapped & (SHMALLOC_MAPPED_EXCLUSIVE | SHMALLOC_MAPPED_NOCREATE)) == 0) {
+    if (params.name != nullptr)
+      return fail(SHMALLOC_STATUS_INVALID, 0, "mapped: MAP_REFCOUNTED needs EXCLUSIVE or NOCREATE with a name");
+    mapped |= SHMALLOC_MAPPED_EXCLUSIVE;
+  }
+  SHMALLOC_TRY(plan, make_plan(mapped, params.name != nullptr));
+  SHMALLOC_TRY(request, make_request(size, params, current));
+  request.header = sizeof(wire::TorchHeader);
+  request.initialise = initialise;
+  std::string name;
+  if (params.name != nullptr && params.name[0] != '/') name = "/";
+  if (params.name != nullptr) {
+    name += params.name;
+    request.name = name.c_str();
+  }
+  for (int tries = 0;; ++tries) {
+    if (params.name == nullptr) {
+      // The manager must hear the name before the object exists, so it is made up here.
+      SHMALLOC_TRY(made_up, new_name(current.prefix));
+      name = made_up;
+      request.name = name.c_str();
+    }
+    auto memory = open_counted(plan, request, current.manager);
+    if (!memory) {
+      if (params.name == nullptr && memory.error().status == SHMALLOC_STATUS_EXISTS && tries < 64) continue;
+      return memory.error();
+    }
+    SHMALLOC_CHECK((*memory)->join(plan.exclusive));
+    return std::unique_ptr<Memory>(std::move(*memory));
+  }
+}
+
+Result<std::unique_ptr<Memory>> attach_refcounted(const char *name, std::size_t size, const char *manager, bool counted) {
+  SHMALLOC_TRY(plan, make_plan(SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_NOCREATE | SHMALLOC_MAPPED_NO_GROW, true));
+  MapRequest request;
+  request.name = name;
+  request.size = request.capacity = size;
+  request.header = sizeof(wire::TorchHeader);
+  auto memory = open_counted(plan, request, manager);
+  if (!memory && manager[0] != '\0' && memory.error().status == SHMALLOC_STATUS_PEER_GONE) {
+    // A manager that is dead protects nothing any more; the object may well be there.
+    log(SHMALLOC_LOG_LEVEL_WARNING, "opening %s without its manager: %s", name, memory.error().message);
+    auto alone = open_counted(plan, request, "");
+    if (!alone) return alone.error();
+    SHMALLOC_CHECK((*alone)->join(counted));
+    return std::unique_ptr<Memory>(std::move(*alone));
+  }
+  if (!memory) return memory.error();
+  SHMALLOC_CHECK((*memory)->join(counted));
+  return std::unique_ptr<Memory>(std::move(*memory));
+}
+
+RefcountedMemory::~RefcountedMemory() {
+  if (registration_ != nullptr) registration_->close(false);
+}
+
+Result<void> RefcountedMemory::join(bool counted) {
+  if (!counted) SHMALLOC_CHECK(change(1));
+  counts_ = true;
+  remove_at_close_ = false;
+  return {};
+}
+
+Result<std::int32_t> RefcountedMemory::change(std::int32_t by) {
+  std::int32_t now = 0;
+  auto *count = &static_cast<wire::TorchHeader *>(base())->count;
+  if (os::checked_copy(&now, count, sizeof now) != 0)
+    return fail(SHMALLOC_STATUS_STALE, 0, "the object was truncated: its count is gone");
+  std::atomic_ref shared(*count);
+  now = shared.load(std::memory_order_acquire);
+  while (by != 0) {
+    if (now <= 0) return fail(SHMALLOC_STATUS_STALE, 0, "the object's count is %d: everybody gave it up, it is being removed", now);
+    if (by < 0 && now + by < 0)
+      return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count is %d, it can't be lowered by %d", now, -by);
+    if (by > 0 && now > INT32_MAX - by) return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count can't hold %d more", by);
+    if (shared.compare_exchange_weak(now, now + by, std::memory_order_acq_rel, std::memory_order_acquire)) return now + by;
+  }
+  return now;
+}
+
+Result<std::int32_t> RefcountedMemory::refcount(std::int32_t by) { return change(by); }
+
+Result<void> RefcountedMemory::close(bool inherited) {
+  if (counts_ && !inherited) {
+    counts_ = false;
+    auto left = change(-1);
+    // A count that is gone or 0 already: somebody else removed it, or will.
+    remove_at_close_ = left && *left == 0;
+    if (!left) log(SHMALLOC_LOG_LEVEL_WARNING, "closing a counted object: %s", left.error().message);
+  }
+  auto closed = MapMemory::close(inherited);
+  if (registration_ != nullptr) registration_->close(inherited);
+  registration_.reset();
+  return closed;
+}
+
+}  // namespace shmalloc

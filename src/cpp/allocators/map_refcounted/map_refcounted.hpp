@@ -1,0 +1,49 @@
+// Kind MAP_REFCOUNTED: a POSIX shm object that begins with PyTorch's 64 bytes, its count first.
+//
+// The count is PyTorch's: whoever attaches adds one, whoever closes takes one off, who takes it to 0 removes the name. Ours is never
+// raised from 0, so a dying object stays dead, and it is 1 before the name can be seen.
+// The object can't be sealed. A peer that truncates it in the instant between our check of its first page and our change of the count
+// makes that change raise SIGBUS: the one hole that PyTorch's protocol leaves, for only memory accesses can change a count atomically.
+#pragma once
+
+#include "allocators/map/map.hpp"
+#include "allocators/map_refcounted/manager_client.hpp"
+
+namespace shmalloc {
+
+class RefcountedMemory final : public MapMemory {
+ public:
+  explicit RefcountedMemory(std::unique_ptr<ManagerRegistration> registration) : registration_(std::move(registration)) {}
+  ~RefcountedMemory() override;
+  Result<void> close(bool inherited) override;
+  Result<void> seal() override { return Memory::seal(); }
+  Result<void> grow(std::size_t) override {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of kind MAP_REFCOUNTED can't grow");
+  }
+  Result<std::int32_t> refcount(std::int32_t change) override;
+  const char *manager() override { return registration_ != nullptr ? registration_->path() : ""; }
+
+  // Takes part in the count of an object that existed. `counted`: somebody did that for us.
+  Result<void> join(bool counted);
+
+ private:
+  Result<std::int32_t> change(std::int32_t by);
+
+  std::unique_ptr<ManagerRegistration> registration_;
+  bool counts_ = false;  // one of the count is ours
+};
+
+class MapRefcountedAllocator final : public Allocator {
+ public:
+  MapRefcountedAllocator() : Allocator(SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED, kMapKeys | kCountedKeys) {}
+  Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) override;
+  std::uint32_t capabilities() const override {
+    return SHMALLOC_CAPABILITY_HOST_ACCESS | SHMALLOC_CAPABILITY_EXPORT | SHMALLOC_CAPABILITY_EXPORT_BYTES;
+  }
+  std::uint64_t alignment() const override { return 64; }
+};
+
+// Opens an object that exists; `counted` as in RefcountedMemory::join, `manager` may be "".
+Result<std::unique_ptr<Memory>> attach_refcounted(const char *name, std::size_t size, const char *manager, bool counted);
+
+}  // namespace shmalloc

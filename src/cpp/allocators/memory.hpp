@@ -1,0 +1,65 @@
+// The memory behind one storage, as an allocator makes it. The storage above it knows nothing else of kinds.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/result.hpp"
+#include "os/file.hpp"
+#include "shmalloc/storage.h"
+
+namespace shmalloc {
+
+// Where another process finds an object.
+enum class Route : std::uint8_t { descriptor, shm, file };
+
+// An object of the kernel's that another process can map.
+struct SharedObject {
+  Route route = Route::descriptor;
+  os::UniqueFd fd;            // kept for the object's life, or not at all
+  std::string path;           // shm, file: absolute
+  os::Identity identity;      // inode 0: not looked up yet
+  std::uint64_t offset = 0;   // of the storage's mapping in the object
+  std::uint64_t header = 0;   // bytes between the mapping's start and the data
+  bool named = false;         // the path can be opened by others
+  bool read_only = false;     // mapped for reading only
+  bool private_view = false;  // copy on write: what is written here nobody else sees
+  int seals = 0;              // as far as known
+
+  bool inode_unknown() const { return identity.inode == 0; }
+};
+
+class Memory {
+ public:
+  Memory() = default;
+  Memory(const Memory &) = delete;
+  Memory &operator=(const Memory &) = delete;
+  virtual ~Memory() = default;
+
+  // Gives everything back. `inherited`: this process got it by fork, so what the parent holds stays. Afterwards nothing is held, even
+  // when the answer is an error that tells what could not be removed. Called once.
+  virtual Result<void> close(bool inherited) = 0;
+  virtual Result<void> grow(std::size_t) { return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of this kind can't grow"); }
+  virtual Result<void> seal() {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this storage can't be sealed: only nameless shared objects (memfd) have seals");
+  }
+  // The object that others can open; NULL for private memory.
+  virtual SharedObject *object() { return nullptr; }
+  // PyTorch's count, for those that have one. Change 0 only reads it.
+  virtual Result<std::int32_t> refcount(std::int32_t) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only storages of kind MAP_REFCOUNTED have PyTorch's count");
+  }
+  // Socket of the torch_shm_manager that its name is registered with, or "".
+  virtual const char *manager() { return ""; }
+
+  void *data = nullptr;
+  std::size_t size = 0;
+  std::size_t capacity = 0;
+  std::uint32_t mapped = 0;  // shmalloc_mapped_flags in force
+  bool read_only = false;
+  bool immutable = false;          // sealed against every writer
+  std::atomic<bool> stable{true};  // a peer can't take the pages away: touching them is safe
+};
+
+}  // namespace shmalloc

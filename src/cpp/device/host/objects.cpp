@@ -1,0 +1,192 @@
+#include <fcntl.h>
+
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "device/host/machine.hpp"
+#include "os/holders.hpp"
+
+namespace shmalloc {
+namespace {
+
+constexpr std::string_view kDeleted = " (deleted)";
+
+shmalloc_object_maker maker_of(std::string_view name, std::string_view prefix) {
+  if (name.starts_with(prefix)) return SHMALLOC_OBJECT_MAKER_SHMALLOC;
+  if (name.starts_with("torch_")) return SHMALLOC_OBJECT_MAKER_TORCH;
+  return SHMALLOC_OBJECT_MAKER_UNKNOWN;
+}
+
+void set_name(shmalloc_object_info *info, const char *before, std::string_view name) {
+  std::size_t length = std::strlen(before);
+  std::memcpy(info->name, before, length);
+  const std::size_t room = sizeof info->name - 1 - length;
+  if (name.size() > room) name = name.substr(0, room);
+  std::memcpy(info->name + length, name.data(), name.size());
+  length += name.size();
+  info->name[length] = '\0';
+}
+
+void set_facts(shmalloc_object_info *info, const os::FileFacts &facts) {
+  info->size = facts.size;
+  info->resident = facts.resident;
+  info->modified_ns = facts.changed_ns;
+  info->uid = static_cast<std::int32_t>(facts.uid);
+  info->mode = facts.mode;
+}
+
+shmalloc_object_info empty_info() {
+  shmalloc_object_info info{};
+  info.struct_size = sizeof info;
+  info.refcount = -1;
+  return info;
+}
+
+// An object with a name in /dev/shm. False if it is gone by now, or nothing of the kind.
+bool named_object(const std::string &name, shmalloc_object_maker maker, const os::Holders &holders, shmalloc_object_info *info) {
+  const std::string path = std::string(os::kShmDirectory) + "/" + name;
+  os::FileFacts facts;
+  if (os::look_at(path.c_str(), &facts) != 0 || !facts.regular) return false;
+  *info = empty_info();
+  set_name(info, "/", name);
+  set_facts(info, facts);
+  info->maker = maker;
+  info->state = SHMALLOC_OBJECT_NAMED;
+  const os::UniqueFd fd = os::open_path(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (fd) {
+    if (os::presence_locked(fd.get())) info->state |= SHMALLOC_OBJECT_LOCKED;
+    std::int32_t count = 0;
+    if (maker == SHMALLOC_OBJECT_MAKER_TORCH && facts.size >= 64 &&
+        os::calls.read(fd.get(), &count, sizeof count) == sizeof count) {
+      info->state |= SHMALLOC_OBJECT_COUNTED;
+      info->refcount = count;
+    }
+  }
+  if (const os::HeldObject *held = holders.find(facts.identity); held != nullptr) {
+    info->holders = held->holders;
+    info->holder_pid = held->pid;
+  }
+  if (!fd || holders.uncertain(facts.uid, facts.mode)) info->state |= SHMALLOC_OBJECT_UNCERTAIN;
+  if (info->holders == 0 && (info->state & SHMALLOC_OBJECT_LOCKED) == 0) info->state |= SHMALLOC_OBJECT_ABANDONED;
+  return true;
+}
+
+// One that only processes hold. False if it is none of ours nor PyTorch's.
+bool nameless_object(const os::HeldObject &held, std::string_view prefix, shmalloc_object_info *info) {
+  std::string_view link = held.link;
+  if (!link.ends_with(kDeleted)) return false;
+  link.remove_suffix(kDeleted.size());
+  *info = empty_info();
+  if (link.starts_with("/memfd:")) {
+    link.remove_prefix(7);
+    if (!link.starts_with(prefix)) return false;
+    info->maker = SHMALLOC_OBJECT_MAKER_SHMALLOC;
+    set_name(info, "memfd:", link);
+  } else {
+    link.remove_prefix(std::strlen(os::kShmDirectory) + 1);
+    info->maker = maker_of(link, prefix);
+    set_name(info, "deleted:/", link);
+  }
+  info->size = held.mapped;
+  info->holders = held.holders;
+  info->holder_pid = held.pid;
+  os::FileFacts facts;
+  if (!held.fd_path.empty() && os::look_at(held.fd_path.c_str(), &facts) == 0) {
+    set_facts(info, facts);
+    const os::UniqueFd fd = os::open_path(held.fd_path.c_str(), O_RDONLY | O_NONBLOCK);
+    if (fd && os::presence_locked(fd.get())) info->state |= SHMALLOC_OBJECT_LOCKED;
+  }
+  // An object that never had a name shows as "#inode": it is ours if our lock is on it.
+  if (info->maker == SHMALLOC_OBJECT_MAKER_UNKNOWN && (info->state & SHMALLOC_OBJECT_LOCKED) != 0) {
+    info->maker = SHMALLOC_OBJECT_MAKER_SHMALLOC;
+  }
+  return info->maker != SHMALLOC_OBJECT_MAKER_UNKNOWN;
+}
+
+Result<std::vector<shmalloc_object_info>> all_objects(std::string_view prefix) {
+  SHMALLOC_TRY(holders, os::find_holders());
+  SHMALLOC_TRY(names, os::list_directory(os::kShmDirectory));
+  std::vector<shmalloc_object_info> all;
+  shmalloc_object_info info;
+  for (const std::string &name : names) {
+    const shmalloc_object_maker maker = maker_of(name, prefix);
+    if (maker != SHMALLOC_OBJECT_MAKER_UNKNOWN && named_object(name, maker, holders, &info)) all.push_back(info);
+  }
+  for (const auto &[key, held] : holders.objects) {
+    if (nameless_object(held, prefix, &info)) all.push_back(info);
+  }
+  return all;
+}
+
+Error held_error(const char *name, const shmalloc_object_info &info) {
+  if (info.holders > 0) {
+    return fail(SHMALLOC_STATUS_BUSY, 0, "%s is held by %d processes, %d among them", name, info.holders, info.holder_pid);
+  }
+  return fail(SHMALLOC_STATUS_BUSY, 0, "%s is held by a process that can't be seen from here (another pid namespace or user)",
+              name);
+}
+
+}  // namespace
+
+Result<void> walk_objects(const char *prefix, shmalloc_object_fn fn, void *userdata) {
+  SHMALLOC_TRY(all, all_objects(prefix));
+  for (const shmalloc_object_info &info : all) {
+    if (fn(&info, userdata) != 0) break;
+  }
+  return {};
+}
+
+Result<Reclaimed> reclaim_object(const char *name, std::uint32_t flags) {
+  const char *bare = name[0] == '/' ? name + 1 : name;
+  if (bare[0] == '\0' || std::strchr(bare, '/') != nullptr)
+    return fail(SHMALLOC_STATUS_INVALID, 0, "\"%s\" is no name of a shm object", name);
+  const bool force = (flags & SHMALLOC_RECLAIM_FORCE) != 0;
+  SHMALLOC_TRY(holders, os::find_holders());
+  shmalloc_object_info info;
+  const std::string path = std::string(os::kShmDirectory) + "/" + bare;
+  if (!named_object(bare, SHMALLOC_OBJECT_MAKER_UNKNOWN, holders, &info)) {
+    return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "there is no shm object %s", name);
+  }
+  if (!force && (info.state & SHMALLOC_OBJECT_ABANDONED) == 0) return held_error(name, info);
+  if (!force && (info.state & SHMALLOC_OBJECT_UNCERTAIN) != 0) {
+    return fail(SHMALLOC_STATUS_PERMISSION, 0, "not all processes that might hold %s can be looked into: ask its owner or root",
+                name);
+  }
+  Reclaimed reclaimed;
+  reclaimed.objects = 1;
+  reclaimed.bytes = info.resident;
+  if ((flags & SHMALLOC_RECLAIM_DRY_RUN) != 0) return reclaimed;
+  os::FileFacts facts;
+  const os::UniqueFd fd = os::open_path(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  if (fd) {
+    // Who attaches from now on is told that the object is being removed; who was faster has the lock.
+    SHMALLOC_TRY(locked, os::lock_presence(fd.get(), true));
+    if (!locked && !force) return held_error(name, info);
+    SHMALLOC_TRY(found, os::look(fd.get(), name));
+    facts = found;
+  } else {
+    const int error = errno;
+    if (error == ENOENT) return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "there is no shm object %s", name);
+    if (!force) return fail_errno(error, "opening %s failed", name);
+    if (const int gone = os::look_at(path.c_str(), &facts); gone != 0) return fail_errno(gone, "there is no shm object %s", name);
+  }
+  if (const int error = os::remove_name(path.c_str(), facts.identity); error != 0)
+    return fail_errno(error, "removing %s failed", name);
+  return reclaimed;
+}
+
+Result<Reclaimed> reclaim_all(const char *prefix, std::uint32_t flags) {
+  SHMALLOC_TRY(all, all_objects(prefix));
+  Reclaimed sum;
+  for (const shmalloc_object_info &info : all) {
+    if ((info.state & SHMALLOC_OBJECT_ABANDONED) == 0 || (info.state & SHMALLOC_OBJECT_UNCERTAIN) != 0) continue;
+    auto one = reclaim_object(info.name, flags & ~static_cast<std::uint32_t>(SHMALLOC_RECLAIM_FORCE));
+    if (!one) continue;  // Gone or taken meanwhile, or not ours to remove: the walk shows it still.
+    sum.objects += one->objects;
+    sum.bytes += one->bytes;
+  }
+  return sum;
+}
+
+}  // namespace shmalloc

@@ -1,0 +1,183 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <limits>
+
+#include "base/text.hpp"
+#include "base/wire/handle.hpp"
+#include "ipc/ipc.hpp"
+#include "os/process.hpp"
+
+namespace shmalloc {
+namespace {
+
+constexpr std::uint32_t kFlags = SHMALLOC_EXPORT_READ_ONLY | SHMALLOC_EXPORT_DESCRIPTOR | SHMALLOC_EXPORT_COUNTED;
+
+Error no_object() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "private memory can't be opened by others: shmalloc_storage_share makes it shareable");
+}
+
+// The object behind a storage, made ready for what is asked: sealed against new writers for a read-only export.
+Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags) {
+  SharedObject *object = memory.object();
+  if (object == nullptr || object->private_view) return no_object();
+  if (!object->fd && !object->named && memory.capacity > 0) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+                "the storage has neither a name nor a descriptor (KEEPFD) that leads to its memory");
+  }
+  if (object->fd && object->inode_unknown()) {
+    SHMALLOC_TRY(facts, os::look(object->fd.get(), "a nameless object"));
+    object->identity = facts.identity;
+  }
+  if (object->fd) object->seals |= os::seals_of(object->fd.get());
+  const bool no_new_writers = object->read_only || memory.immutable || (object->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
+  if ((flags & SHMALLOC_EXPORT_READ_ONLY) == 0) {
+    if (no_new_writers) {
+      return fail(SHMALLOC_STATUS_PERMISSION, 0, "the memory is read-only or sealed against new writers: export it with READ_ONLY");
+    }
+    return object;
+  }
+  if (!object->fd || object->named || object->route != Route::descriptor) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+                "what has a name can't be exported READ_ONLY: whoever may open it may write it. Use nameless memory (MEMFD)");
+  }
+  if ((object->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == 0) {
+    SHMALLOC_CHECK(os::add_seals(object->fd.get(), F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK, "the storage"));
+    object->seals |= F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK;
+    memory.stable.store(true, std::memory_order_relaxed);
+  }
+  return object;
+}
+
+std::int64_t deadline_of(std::int64_t ttl_ns, std::uint64_t default_ms) {
+  if (ttl_ns == SHMALLOC_TIME_NONE) return 0;
+  if (ttl_ns == SHMALLOC_TIME_FOREVER) return std::numeric_limits<std::int64_t>::max();
+  const std::int64_t ttl = ttl_ns == SHMALLOC_TIME_DEFAULT ? static_cast<std::int64_t>(default_ms) * 1000000 : ttl_ns;
+  const std::int64_t now = os::coarse_now();
+  return ttl > std::numeric_limits<std::int64_t>::max() - now ? std::numeric_limits<std::int64_t>::max() : now + ttl;
+}
+
+Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, std::uint32_t flags) {
+  HandleBytes out;
+  wire::Handle handle;
+  handle.kind = static_cast<std::uint32_t>(kind);
+  handle.size = memory.size;
+  handle.capacity = memory.capacity;
+  handle.flags = flags & SHMALLOC_EXPORT_READ_ONLY;
+  if (memory.capacity == 0 && memory.object() != nullptr && !memory.object()->named) {
+    handle.route = out.route = SHMALLOC_HANDLE_ROUTE_EMPTY;
+    out.length = wire::encode(handle, out.bytes);
+    return out;
+  }
+  SHMALLOC_TRY(object, prepare(memory, flags));
+  handle.offset = object->offset + object->header;
+  handle.header = static_cast<std::uint32_t>(object->header);
+  handle.object_device = object->identity.device;
+  handle.inode = object->identity.inode;
+  handle.born_ns = object->identity.born_ns;
+  handle.pid = getpid();
+  if ((flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0 && object->header == 0) {  // A counted object is joined by its name.
+    handle.route = SHMALLOC_HANDLE_ROUTE_DESCRIPTOR;
+  } else if (object->named) {
+    handle.route = object->route == Route::shm ? SHMALLOC_HANDLE_ROUTE_SHM : SHMALLOC_HANDLE_ROUTE_FILE;
+    handle.name = object->path;
+    if (object->route == Route::shm) handle.name.remove_prefix(sizeof os::kShmDirectory - 1);
+    if (handle.name.size() > wire::kHandleNameMax) {
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+                  "the name of the object has %zu bytes, a handle has room for %zu: send it over a socket", handle.name.size(),
+                  wire::kHandleNameMax);
+    }
+  } else {
+    handle.route = SHMALLOC_HANDLE_ROUTE_PROCESS;
+    handle.started = os::own_start_time(handle.pid);
+    handle.fd = object->fd.get();
+  }
+  out.route = static_cast<shmalloc_handle_route>(handle.route);
+  out.length = wire::encode(handle, out.bytes);
+  return out;
+}
+
+Result<HandleBytes> torch_handle(Memory &memory, const shmalloc_export_params &params, std::size_t room) {
+  HandleBytes out;
+  SharedObject *object = memory.object();
+  if (object == nullptr) return no_object();
+  std::string text;
+  if (params.format == SHMALLOC_HANDLE_FORMAT_TORCH_FD) {
+    if (object->header != 0)
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "PyTorch expects no header: export MAP_REFCOUNTED as TORCH_FILE");
+    if (object->offset != 0)
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "PyTorch maps from byte 0, this storage has a file_offset");
+    text = std::to_string(memory.size);
+  } else {
+    if (object->header == 0) return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "TORCH_FILE is for storages of kind MAP_REFCOUNTED");
+    text = memory.manager();
+    text += '\n';
+    text += object->path.c_str() + sizeof os::kShmDirectory - 1;
+    text += '\n';
+    text += std::to_string(memory.size);
+  }
+  if (text.size() > sizeof out.bytes) return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "manager and name are too long for a handle");
+  std::memcpy(out.bytes, text.data(), text.size());
+  out.length = text.size();
+  if ((params.flags & SHMALLOC_EXPORT_COUNTED) != 0 && room >= out.length) {
+    if (auto counted = memory.refcount(1); !counted) return counted.error();
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<void> check_export(const shmalloc_export_params &params) {
+  if ((params.flags & ~kFlags) != 0) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "export flags %#x are not known to this version", params.flags & ~kFlags);
+  }
+  if (params.format < SHMALLOC_HANDLE_FORMAT_NATIVE || params.format > SHMALLOC_HANDLE_FORMAT_TORCH_FILE) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "handle format %d is not known to this version", params.format);
+  }
+  if (params.ttl_ns < SHMALLOC_TIME_NONE) {
+    return fail(SHMALLOC_STATUS_INVALID, 0, "ttl_ns %lld is no time", static_cast<long long>(params.ttl_ns));
+  }
+  if (params.format != SHMALLOC_HANDLE_FORMAT_NATIVE && (params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) {
+    return fail(SHMALLOC_STATUS_INVALID, 0, "PyTorch maps for writing: READ_ONLY goes with format NATIVE");
+  }
+  if (params.format != SHMALLOC_HANDLE_FORMAT_TORCH_FILE && (params.flags & SHMALLOC_EXPORT_COUNTED) != 0) {
+    return fail(SHMALLOC_STATUS_INVALID, 0, "COUNTED goes with format TORCH_FILE");
+  }
+  return {};
+}
+
+Result<HandleBytes> export_handle(Storage &storage, const shmalloc_export_params &params, std::size_t room) {
+  SHMALLOC_CHECK(check_export(params));
+  const std::uint64_t default_ms = storage.export_ttl_ms();
+  return storage.with_memory([&](Memory &memory) -> Result<HandleBytes> {
+    auto handle = params.format == SHMALLOC_HANDLE_FORMAT_NATIVE ? native_handle(memory, storage.kind(), params.flags)
+                                                                 : torch_handle(memory, params, room);
+    if (handle && handle->length <= room && (params.flags & SHMALLOC_EXPORT_DESCRIPTOR) == 0 &&
+        params.format != SHMALLOC_HANDLE_FORMAT_TORCH_FD) {
+      storage.exported_until(deadline_of(params.ttl_ns, default_ms));
+    }
+    return handle;
+  });
+}
+
+Result<os::UniqueFd> export_descriptor(Storage &storage, const shmalloc_export_params &params) {
+  SHMALLOC_CHECK(check_export(params));
+  return storage.with_memory([&](Memory &memory) -> Result<os::UniqueFd> {
+    SharedObject *object = memory.object();
+    if (object == nullptr || object->private_view) return no_object();
+    if (memory.capacity == 0 && !object->fd) return os::UniqueFd();
+    SHMALLOC_CHECK(prepare(memory, params.flags));
+    const bool read_only = (params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0;
+    if (object->fd) return read_only ? os::reopen(object->fd.get(), O_RDONLY) : os::duplicate(object->fd.get());
+    os::UniqueFd fd = os::open_path(object->path.c_str(), O_RDWR | O_NONBLOCK);
+    if (!fd) return fail_errno(errno, "opening %s failed", object->path.c_str());
+    SHMALLOC_TRY(facts, os::look(fd.get(), object->path.c_str()));
+    if (facts.identity != object->identity)
+      return fail(SHMALLOC_STATUS_STALE, 0, "%s is another object by now", object->path.c_str());
+    return fd;
+  });
+}
+
+}  // namespace shmalloc

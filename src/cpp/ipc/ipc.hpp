@@ -1,0 +1,36 @@
+// The same storage in another process.
+#pragma once
+
+#include <string>
+
+#include "shmalloc/ipc.h"
+#include "storage/storage.hpp"
+
+namespace shmalloc {
+
+struct HandleBytes {
+  std::uint8_t bytes[SHMALLOC_HANDLE_MAX];
+  std::size_t length = 0;
+  shmalloc_handle_route route = SHMALLOC_HANDLE_ROUTE_DESCRIPTOR;
+};
+
+// Checks flags and format.
+Result<void> check_export(const shmalloc_export_params &params);
+// A handle. Without room in the caller's buffer (`room` too small) nothing is counted or kept, only the length is told.
+Result<HandleBytes> export_handle(Storage &storage, const shmalloc_export_params &params, std::size_t room);
+// A descriptor for the receiver; none for an empty storage.
+Result<os::UniqueFd> export_descriptor(Storage &storage, const shmalloc_export_params &params);
+
+Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
+                                   const shmalloc_import_params &params);
+
+Result<void> send_storages(int socket, Storage *const *storages, std::size_t count, const shmalloc_export_params &params);
+// At most `room` storages; *count is what came, or what there is when the answer is NO_SPACE.
+Result<void> receive_storages(int socket, const shmalloc_import_params &params, Storage **out, std::size_t room,
+                              std::size_t *count);
+
+Result<std::string> handle_text(const std::uint8_t *bytes, std::size_t length);
+Result<HandleBytes> handle_from_text(const char *text);
+Result<void> describe_handle(const std::uint8_t *bytes, std::size_t length, shmalloc_handle_info *out);
+
+}  // namespace shmalloc

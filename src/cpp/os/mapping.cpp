@@ -1,0 +1,162 @@
+#include "os/mapping.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "os/fd.hpp"
+#include "os/file.hpp"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace shmalloc::os {
+namespace {
+
+Error map_error(int error, std::size_t size, const char *what) {
+  if (error == ENODEV) return fail(SHMALLOC_STATUS_UNSUPPORTED, error, "%s can't be mapped", what);
+  return fail_errno(error, "mapping %s of %s failed%s", size_text(size).text, what, hint_for(error, "").text);
+}
+
+std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
+
+}  // namespace
+
+Result<Mapping> Mapping::map(int fd, std::uint64_t offset, std::size_t size, int protection, int flags, std::size_t alignment,
+                             const char *what) {
+  Mapping mapping;
+  if (alignment <= page_size()) {
+    void *base = calls.mmap(nullptr, size, protection, flags, fd, static_cast<off_t>(offset));
+    if (base == MAP_FAILED) return map_error(errno, size, what);
+    mapping.base_ = base;
+    mapping.size_ = size;
+    return mapping;
+  }
+  // Reserve enough address space to find an aligned place in it, map there, give the rest back.
+  const std::size_t length = round_up(size, page_size());
+  if (length < size || length > SIZE_MAX - alignment) return map_error(ENOMEM, size, what);
+  void *space = calls.mmap(nullptr, length + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (space == MAP_FAILED) return map_error(errno, size, what);
+  const auto start = reinterpret_cast<std::uintptr_t>(space);
+  const std::uintptr_t aligned = round_up(start, alignment);
+  void *base = calls.mmap(reinterpret_cast<void *>(aligned), size, protection, flags | MAP_FIXED, fd, static_cast<off_t>(offset));
+  if (base == MAP_FAILED) {
+    const int error = errno;
+    calls.munmap(space, length + alignment);
+    return map_error(error, size, what);
+  }
+  if (aligned > start) calls.munmap(space, aligned - start);
+  if (start + alignment > aligned) calls.munmap(reinterpret_cast<void *>(aligned + length), start + alignment - aligned);
+  mapping.base_ = base;
+  mapping.size_ = size;
+  return mapping;
+}
+
+Result<void> Mapping::replace(int fd, std::uint64_t offset, int protection, int flags, const char *what) {
+  void *base = calls.mmap(base_, size_, protection, flags | MAP_FIXED, fd, static_cast<off_t>(offset));
+  if (base == MAP_FAILED) return map_error(errno, size_, what);
+  return {};
+}
+
+Result<void> Mapping::bind(int node) {
+  constexpr unsigned kBind = 2;  // MPOL_BIND
+  unsigned long mask[16] = {};
+  constexpr int kBits = static_cast<int>(sizeof(unsigned long) * 8);
+  if (node < 0 || node >= kBits * 16) return fail(SHMALLOC_STATUS_INVALID, 0, "there is no NUMA node %d", node);
+  mask[node / kBits] = 1UL << (node % kBits);
+  if (calls.syscall(SYS_mbind, base_, size_, kBind, mask, static_cast<unsigned long>(kBits * 16 + 1), 0U) == 0) return {};
+  if (errno == EINVAL) return fail(SHMALLOC_STATUS_NOT_FOUND, errno, "binding memory to NUMA node %d failed: no such node?", node);
+  return fail_errno(errno, "binding memory to NUMA node %d failed", node);
+}
+
+Result<void> Mapping::populate(std::size_t size, bool write, const char *what) {
+  const std::size_t length = std::min(round_up(size, page_size()), size_);
+  while (calls.madvise(base_, length, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) != 0) {
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EINVAL) return {};  // Older than Linux 5.14: first touch will do.
+    const int error = errno == EFAULT || errno == EHWPOISON ? ENOSPC : errno;
+    return fail_errno(error, "populating %s of %s failed%s", size_text(size).text, what, hint_for(error, kShmDirectory).text);
+  }
+  return {};
+}
+
+void Mapping::reset() {
+  if (base_ == nullptr) return;
+  const int saved = errno;
+  if (calls.munmap(base_, size_) != 0) {
+    // The kernel refuses only when cutting a mapping in two takes one more than it has; the range stays mapped.
+    log(SHMALLOC_LOG_LEVEL_ERROR, "unmapping %zu bytes at %p failed with errno %d: this address space is lost", size_, base_,
+        errno);
+  }
+  errno = saved;
+  base_ = nullptr;
+  size_ = 0;
+}
+
+namespace {
+
+// Through a pipe, where a seccomp filter forbids process_vm_readv: write(2) and read(2) answer EFAULT as well.
+int copy_by_pipe(char *to, const char *from, std::size_t size) {
+  int ends[2];
+  if (calls.pipe2(ends, O_CLOEXEC) != 0) return errno;
+  const UniqueFd out(ends[0]);
+  const UniqueFd in(ends[1]);
+  while (size > 0) {
+    const std::size_t piece = std::min<std::size_t>(size, 4096);  // Less than a pipe holds: never blocks.
+    ssize_t got = calls.write(in.get(), from, piece);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno;
+    auto left = static_cast<std::size_t>(got);
+    while (left > 0) {
+      got = calls.read(out.get(), to, left);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return got < 0 ? errno : EIO;
+      to += got;
+      left -= static_cast<std::size_t>(got);
+      from += got;
+      size -= static_cast<std::size_t>(got);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int checked_copy(void *to, const void *from, std::size_t size) {
+  auto *target = static_cast<char *>(to);
+  const auto *source = static_cast<const char *>(from);
+  // Overlapping ranges move like memmove's: from the end when the target lies behind the source.
+  if (target > source && target < source + size) {
+    const auto step = std::min<std::size_t>(static_cast<std::size_t>(target - source), std::size_t{1} << 20);
+    while (size > 0) {
+      const std::size_t piece = std::min(step, size);
+      size -= piece;
+      if (const int error = checked_copy(target + size, source + size, piece); error != 0) return error;
+    }
+    return 0;
+  }
+  while (size > 0) {
+    const std::size_t piece = std::min<std::size_t>(size, std::size_t{256} << 20);
+    const struct iovec local = {target, piece};
+    const struct iovec remote = {const_cast<char *>(source), piece};
+    const ssize_t got = calls.process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && (errno == ENOSYS || errno == EPERM)) return copy_by_pipe(target, source, size);
+    if (got < 0) return errno;
+    if (got == 0) return EFAULT;
+    target += got;
+    source += got;
+    size -= static_cast<std::size_t>(got);
+  }
+  return 0;
+}
+
+}  // namespace shmalloc::os

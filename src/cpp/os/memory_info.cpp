@@ -1,0 +1,65 @@
+#include "os/memory_info.hpp"
+
+#include <fcntl.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "os/fd.hpp"
+#include "os/file.hpp"
+
+namespace shmalloc::os {
+namespace {
+
+std::uint64_t field(const char *text, const char *name) {
+  const char *at = std::strstr(text, name);
+  return at != nullptr ? std::strtoull(at + std::strlen(name), nullptr, 10) * 1024 : 0;
+}
+
+}  // namespace
+
+long read_file(const char *path, char *buffer, unsigned long size) {
+  const UniqueFd fd = open_path(path, O_RDONLY);
+  if (!fd) return -1;
+  unsigned long length = 0;
+  while (length + 1 < size) {
+    const ssize_t got = calls.read(fd.get(), buffer + length, size - 1 - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    length += static_cast<unsigned long>(got);
+  }
+  buffer[length] = '\0';
+  return static_cast<long>(length);
+}
+
+bool read_number(const char *path, std::uint64_t *out) {
+  char text[64];
+  if (read_file(path, text, sizeof text) <= 0) return false;
+  char *end = nullptr;
+  *out = std::strtoull(text, &end, 10);
+  return end != text;
+}
+
+MemoryInfo memory_info() {
+  MemoryInfo info;
+  char text[4096];
+  if (read_file("/proc/meminfo", text, sizeof text) <= 0) return info;
+  info.known = true;
+  info.total = field(text, "MemTotal:");
+  info.available = field(text, "MemAvailable:") + field(text, "SwapFree:");
+  // In a container the control group's own files are usually mounted at the root of its hierarchy.
+  std::uint64_t limit = 0;
+  std::uint64_t used = 0;
+  if (read_number("/sys/fs/cgroup/memory.max", &limit) && read_number("/sys/fs/cgroup/memory.current", &used)) {
+    const std::uint64_t left = limit > used ? limit - used : 0;
+    if (limit < info.total) info.total = limit;
+    if (left < info.available) {
+      info.available = left;
+      info.by_cgroup = true;
+    }
+  }
+  return info;
+}
+
+}  // namespace shmalloc::os

@@ -1,0 +1,54 @@
+#include "os/process.hpp"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "os/calls.hpp"
+#include "os/memory_info.hpp"
+
+namespace shmalloc::os {
+
+Result<std::uint64_t> random_number() {
+  std::uint64_t number = 0;
+  ssize_t got;
+  do {
+    got = calls.getrandom(&number, sizeof number, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got != sizeof number) return fail_errno(got < 0 ? errno : EIO, "asking the kernel for random bytes failed");
+  return number;
+}
+
+std::uint64_t start_time(int pid) {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  char text[1024];
+  if (read_file(path, text, sizeof text) <= 0) return 0;
+  // The second field, the command in brackets, may hold anything: count from its end. Field 22 is 20 further.
+  const char *at = std::strrchr(text, ')');
+  for (int field = 2; at != nullptr && field < 22; ++field) {
+    at = std::strchr(at, ' ');
+    if (at != nullptr) ++at;
+  }
+  return at != nullptr ? std::strtoull(at, nullptr, 10) : 0;
+}
+
+std::uint64_t own_start_time(int own_pid) {
+  static constinit std::atomic<int> known_pid{0};
+  static constinit std::atomic<std::uint64_t> known{0};
+  if (known_pid.load(std::memory_order_acquire) == own_pid) return known.load(std::memory_order_relaxed);
+  const std::uint64_t started = start_time(own_pid);
+  if (started == 0) return 0;
+  known.store(started, std::memory_order_relaxed);
+  known_pid.store(own_pid, std::memory_order_release);
+  return started;
+}
+
+std::int64_t coarse_now() {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return static_cast<std::int64_t>(time.tv_sec) * 1000000000 + time.tv_nsec;
+}
+
+}  // namespace shmalloc::os

@@ -1,0 +1,21 @@
+// Who we are, across fork; and random bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.hpp"
+
+namespace shmalloc::os {
+
+// Random bytes of the kernel's.
+Result<std::uint64_t> random_number();
+
+// When a process started, in clock ticks since boot: with its pid an identity. 0 if there is no such process, or /proc does not tell.
+std::uint64_t start_time(int pid);
+// The same of this process, remembered.
+std::uint64_t own_start_time(int own_pid);
+
+// Nanoseconds of the monotonic clock, cheap and coarse (some milliseconds).
+std::int64_t coarse_now();
+
+}  // namespace shmalloc::os
