@@ -33,7 +33,7 @@ class Library:
             return ctypes.c_int32
         return PLAIN[self.contract['scalars'].get(c_type, c_type)]
 
-    def struct(self, name, **fields):
+    def struct(self, name, /, **fields):
         """One struct, zero but for the fields given, struct_size set."""
         rows = []
         for field in self.contract['structs'][name]['fields']:

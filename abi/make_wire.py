@@ -2,7 +2,8 @@
 """make_wire.py LIBRARY: writes those golden handles in abi/wire that do not exist yet; never changes one that does.
 
 Every later version of shmalloc must read what stands there, so a vector is made once, by the version that is the first to
-write such handles, and what it says is written beside it. Vectors that must be refused are made from the good ones.
+write such handles, and what it says is written beside it. Handles of later versions, and bad ones, are made of a good one.
+A vector that no release has written yet may be deleted, to be made anew.
 """
 import ctypes
 import json
@@ -22,6 +23,7 @@ class Maker:
     def __init__(self, path):
         self.library = library.Library(path, HERE / 'constants.json')
         self.values = self.library.values
+        self.folder = tempfile.TemporaryDirectory(prefix='shmalloc-wire-')
 
     def allocator(self, kind):
         """One of this kind, never given back: this process is short."""
@@ -44,7 +46,7 @@ class Maker:
 
     def good(self):
         """(name, function that makes the bytes)."""
-        folder = tempfile.mkdtemp(prefix='shmalloc-wire-')
+        folder = self.folder.name
         yield 'process', lambda: self.handle(4096)
         yield 'process-capacity', lambda: self.handle(4096, capacity=1 << 20)
         yield 'process-read-only', lambda: self.handle(4096, 'READ_ONLY')
@@ -68,13 +70,38 @@ class Maker:
         return {'status': status, 'info': fields, 'text': text}
 
 
-def bad(good):
-    """(name, bytes, status that they must get) made of a good handle."""
+def crc32c(data):
+    """Castagnoli's, bit by bit."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def sealed(data):
+    """The same handle with its length and checksum made right again (src/cpp/base/wire/handle.hpp has the layout)."""
+    return data[:6] + len(data).to_bytes(2, 'little') + crc32c(data[12:]).to_bytes(4, 'little') + data[12:]
+
+
+def patched(data, at, new):
+    """A handle with some bytes replaced."""
+    return data[:at] + new + data[at + len(new):]
+
+
+def derived(good):
+    """(name, bytes, status that they must get), made of a good handle."""
+    yield 'minor-newer', sealed(patched(good, 5, b'\x07') + b'more to come'), 'OK'
+    yield 'major-newer', sealed(patched(good, 4, b'\x02')), 'VERSION'
     yield 'bad-empty', b'', 'CORRUPT'
+    yield 'bad-magic', patched(good, 0, b'X'), 'CORRUPT'
     yield 'bad-truncated', good[:-1], 'CORRUPT'
     yield 'bad-longer', good + b'\0', 'CORRUPT'
-    yield 'bad-flipped', good[:20] + bytes([good[20] ^ 1]) + good[21:], 'CORRUPT'
-    yield 'bad-magic', b'X' + good[1:], 'CORRUPT'
+    yield 'bad-flipped', patched(good, 24, bytes([good[24] ^ 1])), 'CORRUPT'
+    yield 'bad-short', sealed(good[:40]), 'CORRUPT'
+    yield 'bad-name', sealed(patched(good, 100, b'\xff\xff')), 'CORRUPT'
+    yield 'bad-size', sealed(patched(good, 24, b'\xff' * 8)), 'CORRUPT'
 
 
 def write(name, data, facts):
@@ -94,7 +121,7 @@ def main(path):
             if facts['status'] != 'OK':
                 sys.exit(f'{name}: the library can not read what it wrote: {facts["status"]}')
             write(name, data, facts)
-    for name, data, status in bad(bytes.fromhex((WIRE / 'process.hex').read_text())):
+    for name, data, status in derived(bytes.fromhex((WIRE / 'process.hex').read_text())):
         if not (WIRE / f'{name}.hex').exists():
             facts = maker.facts(data)
             if facts['status'] != status:

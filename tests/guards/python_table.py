@@ -88,8 +88,11 @@ def main():
     raw = importlib.import_module('shmalloc._raw')
     contract = json.loads(guard.path('abi', 'constants.json').read_text())
     check_functions(guard, raw.FUNCTIONS, contract)
-    exported = dump.functions(guard.path('abi', architecture(), 'libshmalloc.abi').read_text())
-    names(guard, 'FUNCTIONS', raw.FUNCTIONS, exported, 'the dump')
+    committed = guard.path('abi', architecture(), 'libshmalloc.abi')
+    if committed.exists():
+        names(guard, 'FUNCTIONS', raw.FUNCTIONS, dump.functions(committed.read_text()), 'the dump')
+    else:
+        guard.bad(f'{guard.name(committed)} does not exist; ./dev abi-update makes it')
     constants = {name: value for name, value in contract['values'].items() if re.match(r'\w+$', name)}
     for name in names(guard, 'CONSTANTS', raw.CONSTANTS, constants, 'abi/constants.json'):
         given = int(raw.CONSTANTS[name])

@@ -1,6 +1,6 @@
 """Every guard can fail: each guarded thing is broken in a scratch copy, and its guard must say so.
 
-selftest.py --build BUILD --lib LIB --archive ARCHIVE. A case whose guard fails on the untouched copy already proves nothing and
+selftest.py --build BUILD --lib LIB. A case whose guard fails on the untouched copy already proves nothing and
 counts as failed; so does one whose guard fails without naming what was broken. A guard without a case fails too.
 """
 import re
@@ -58,7 +58,7 @@ def outcome(copy, script, arguments):
 
 
 def main():
-    guard = Guard(__doc__, 'build', 'lib', 'archive', 'only')
+    guard = Guard(__doc__, 'build', 'lib', 'only')
     controls = {}
     seen = set()
     for case in selftest_cases.cases(guard.args):

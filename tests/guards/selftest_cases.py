@@ -217,7 +217,7 @@ def cases(args):
         Case('system_calls', 'a system call in storage', 'cpp_storage_x.cpp.o calls close', system_call_in('storage'),
              system_call_in('os')),
         Case('system_calls', 'an archive that is not ours', 'is not our library', lambda copy: ['--archive', leaking(copy)[1]],
-             lambda copy: ['--archive', args.archive]),
+             system_call_in('os')),
         Case('file_length', 'a file of 601 lines', 'has 601 lines', lambda copy: copy.write('src/cpp/base/long.cpp', '\n' * 601)),
         Case('format', 'a line out of format', 'line 1', lambda copy: copy.write('src/cpp/base/broken.hpp', 'int  x ;\n'),
              formatted),
