@@ -1,0 +1,291 @@
+"""get: every way to name a storage, and files that are there with all their bytes or not at all."""
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import unittest
+
+from support import (FAILED, LIMIT, NOT_FOUND, NO_SPACE, OK, PERMISSION, PREFIX, SHM, TOOL, Case, eventually, libc, needs, needs_mounts,
+                     random_bytes, run)
+
+MIB = 1 << 20
+NAMED = (f'--name={PREFIX}_a', f'--prefix={PREFIX}')
+NOBODY = 65534
+
+
+def nobody_runs_it():
+    """Another user who can run the tool."""
+    try:
+        return os.getuid() == 0 and run('--version', user=NOBODY, group=NOBODY, extra_groups=[]).returncode == OK
+    except OSError:
+        return False
+
+
+class Opens(Case):
+    def test_round_trips(self):
+        for size in (0, 1, 5 * MIB):
+            data = random_bytes(size)
+            path = self.file(data)
+            for words in ((), ('--read-only',), NAMED, ('--shm', f'--prefix={PREFIX}')):
+                with self.subTest(size=size, words=words):
+                    put = self.put(*words, path)
+                    target = self.folder / 'out'
+                    self.assertTrue(self.succeeds('get', put.handle) == data)
+                    self.assertEqual(self.succeeds('get', put.handle, '-o', target), b'')
+                    self.assertTrue(target.read_bytes() == data)
+                    self.assertTrue(self.succeeds('get', '-o', '-', '-', stdin=f'  {put.handle}\n'.encode()) == data)
+                    target.unlink()
+                    self.ends(put)
+
+    def test_handle_in_the_environment(self):
+        put = self.put(self.file(b'hello'))
+        self.assertEqual(self.succeeds('get', env={'SHMALLOC_HANDLE': put.handle}), b'hello')
+        done = subprocess.run(['sh', '-c', '"$T" get "$H"'], env=dict(os.environ, T=TOOL, H=put.handle), capture_output=True, timeout=LIMIT)
+        self.assertEqual((done.stdout, done.stderr), (b'hello', b''))
+        self.ends(put)
+        self.fails(NOT_FOUND, 'get', env={'SHMALLOC_HANDLE': put.handle})
+
+    def test_name(self):
+        put = self.put(*NAMED, self.file(b'hello'))
+        self.assertEqual(self.succeeds('get', f'/{PREFIX}_a'), b'hello')
+        self.ends(put)
+        self.fails(NOT_FOUND, 'get', f'/{PREFIX}_a')
+
+    def test_json(self):
+        put = self.put(self.file(b'hello'))
+        self.assertEqual(self.json('get', put.handle, '-o', self.folder / 'out'), {'file': str(self.folder / 'out'), 'size': 5})
+        done = run('get', '--json', put.handle)
+        self.assertEqual((done.returncode, done.stdout), (OK, b'hello'))
+        self.assertEqual(json.loads(done.stderr), {'file': None, 'size': 5})
+        self.ends(put)
+
+    def test_garbage(self):
+        put = self.put(self.file(b'hello'))
+        handle = put.handle
+        self.assertTrue(handle.startswith('shmalloc1:'))
+        for word in ('garbage', 'shmalloc1:', 'shmalloc1:AAAA', 'shmalloc2:' + handle[10:], handle + 'A', handle + '=', handle.upper()):
+            with self.subTest(word):
+                self.fails(FAILED, 'get', word)
+        for cut in (1, 2, 3, 4, len(handle) // 2, len(handle) - 11):
+            with self.subTest(cut=cut):
+                self.fails(FAILED, 'get', handle[:-cut])
+        for at in range(10, len(handle)):
+            if at in (16, 17):
+                continue  # has bits of the minor version, which the checksum leaves out: any is read
+            changed = handle[:at] + ('A' if handle[at] != 'A' else 'B') + handle[at + 1:]
+            done = run('get', changed)
+            self.assertEqual((done.returncode, done.stdout), (FAILED, b''), changed)
+        self.fails(FAILED, 'get', '-', stdin=b'')
+        self.fails(FAILED, 'get', '-', stdin=b'\n\n')
+        self.fails(FAILED, 'get', '-', stdin=handle.encode() + b'\0x')
+        self.fails(FAILED, 'get', '-', stdin=b'x' * 100000)
+        self.ends(put)
+
+    def test_stale(self):
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            for words in ((), NAMED):
+                with self.subTest(number=number, words=words):
+                    put = self.put(*words, self.file(b'hello'))
+                    put.end(number)
+                    if words and number == signal.SIGKILL:
+                        # A name outlives its maker.
+                        self.assertEqual(self.succeeds('get', put.handle), b'hello')
+                        (SHM / f'{PREFIX}_a').unlink()
+                    self.fails(NOT_FOUND, 'get', put.handle)
+                    self.fails(NOT_FOUND, 'get', put.handle, '-o', self.folder / 'out')
+                    self.assertFalse((self.folder / 'out').exists())
+
+    def test_name_that_is_another_object_by_now(self):
+        put = self.put(*NAMED, self.file(b'hello'))
+        self.ends(put)
+        other = self.put(*NAMED, self.file(b'other'))
+        self.fails(NOT_FOUND, 'get', put.handle)
+        self.ends(other)
+
+    @needs(nobody_runs_it, 'needs root, and a build that other users may run')
+    def test_another_user(self):
+        nobody = {'user': NOBODY, 'group': NOBODY, 'extra_groups': []}
+        self.folder.chmod(0o755)
+        put = self.put(*NAMED, self.file(b'hello'))
+        self.fails(PERMISSION, 'get', put.handle, **nobody)
+        self.fails(PERMISSION, 'get', f'/{PREFIX}_a', **nobody)
+        self.ends(put)
+        put = self.put('-s', self.folder / 's', self.file(b'hello'))
+        self.assertIn('socket', self.fails(PERMISSION, 'get', put.handle, **nobody))
+        self.fails(PERMISSION, 'get', '-s', self.folder / 's', **nobody)
+        self.ends(put)
+        for words in ((), ('-r',)):
+            put = self.put(*words, '--mode=666', '-s', self.folder / 's', self.file(b'hello'))
+            self.assertEqual(self.succeeds('get', '-s', self.folder / 's', **nobody), b'hello')
+            self.fails(PERMISSION, 'get', '-s', self.folder / 's', '--same-user', **nobody)
+            self.ends(put)
+
+
+class Socket(Case):
+    def serve(self, answer):
+        path = self.folder / 'socket'
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(str(path))
+        listening.listen()
+        getting = subprocess.Popen([TOOL, 'get', '-s', path, '-t', '0.2'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        connection, _ = listening.accept()
+        answer(connection)
+        out, said = getting.communicate(timeout=LIMIT)
+        connection.close()
+        self.assertEqual(out, b'')
+        self.assertTrue(said)
+        return getting.returncode
+
+    def test_peers_that_fail(self):
+        with self.subTest('closes'):
+            self.assertEqual(self.serve(lambda c: c.shutdown(socket.SHUT_RDWR)), NOT_FOUND)
+
+    def test_peer_that_says_nothing(self):
+        self.assertEqual(self.serve(lambda c: None), FAILED)
+
+    def test_peer_that_talks_nonsense(self):
+        self.assertEqual(self.serve(lambda c: c.sendall(b'HTTP/1.1 200 OK\r\n' * 100)), FAILED)
+
+
+class Writes(Case):
+    def setUp(self):
+        super().setUp()
+        self.data = random_bytes(5 * MIB)
+        self.target = self.folder / 'target' / 'out'
+        self.target.parent.mkdir()
+        self.source = self.put(self.file(self.data))
+        self.handle = self.source.handle
+        self.addCleanup(lambda: self.ends(self.source))
+
+    def left(self):
+        return sorted(os.listdir(self.target.parent))
+
+    def test_refuses_to_overwrite(self):
+        self.target.write_bytes(b'precious')
+        self.assertIn('--force', self.fails(FAILED, 'get', self.handle, '-o', self.target))
+        self.assertEqual(self.target.read_bytes(), b'precious')
+        self.assertEqual(self.left(), ['out'])
+
+    def test_force(self):
+        self.succeeds('get', self.handle, '-f', '-o', self.target)
+        self.target.write_bytes(b'old')
+        self.target.chmod(0o640)
+        self.succeeds('get', self.handle, '--force', '-o', self.target)
+        self.assertTrue(self.target.read_bytes() == self.data)
+        self.assertEqual(stat.S_IMODE(self.target.stat().st_mode), 0o640)
+        self.assertEqual(self.left(), ['out'])
+
+    def test_mode_of_a_new_file(self):
+        self.succeeds('get', self.handle, '-o', self.target)
+        self.assertEqual(stat.S_IMODE(self.target.stat().st_mode), 0o644)
+        self.succeeds('get', self.handle, '-o', 'relative', cwd=self.target.parent)
+        self.assertEqual(self.left(), ['out', 'relative'])
+
+    def test_links(self):
+        real = self.target.parent / 'real'
+        real.write_bytes(b'old')
+        self.target.symlink_to('real')
+        self.fails(FAILED, 'get', self.handle, '-o', self.target)
+        self.assertEqual(real.read_bytes(), b'old')
+        self.succeeds('get', self.handle, '-f', '-o', self.target)
+        self.assertTrue(self.target.is_symlink() and real.read_bytes() == self.data)
+        real.unlink()
+        self.fails(FAILED, 'get', self.handle, '-o', self.target)
+        self.assertEqual(self.left(), ['out'])
+
+    def test_what_is_no_file(self):
+        self.assertIn('directory', self.fails(FAILED, 'get', self.handle, '-f', '-o', self.target.parent))
+        self.fails(NOT_FOUND, 'get', self.handle, '-o', self.target / 'below' / 'none')
+        self.succeeds('get', self.handle, '-o', '/dev/null')
+        self.fails(NO_SPACE, 'get', self.handle, '-o', '/dev/full')
+        pipe = self.target.parent / 'pipe'
+        os.mkfifo(pipe)
+        reader = subprocess.Popen(['cat', pipe], stdout=subprocess.PIPE)
+        getting = subprocess.Popen([TOOL, 'get', self.handle, '-o', pipe])
+        self.assertTrue(reader.communicate(timeout=LIMIT)[0] == self.data)
+        self.assertEqual(getting.wait(LIMIT), OK)
+        self.assertEqual(self.left(), ['pipe'])
+
+    def test_reader_that_leaves(self):
+        getting = subprocess.Popen([TOOL, 'get', self.handle], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(len(getting.stdout.read(1)), 1)
+        getting.stdout.close()
+        said = getting.stderr.read()
+        getting.stderr.close()
+        self.assertEqual(getting.wait(LIMIT), FAILED)
+        self.assertIn(b'Broken pipe', said)
+
+    def test_full_device(self):
+        with open('/dev/full', 'wb') as full:
+            done = subprocess.run([TOOL, 'get', self.handle], stdout=full, stderr=subprocess.PIPE, timeout=LIMIT)
+        self.assertEqual(done.returncode, NO_SPACE)
+
+    @needs_mounts
+    def test_full_disk(self):
+        self.assertEqual(libc.mount(b'tmpfs', str(self.target.parent).encode(), b'tmpfs', 0, b'size=1m'), 0)
+        self.addCleanup(libc.umount, str(self.target.parent).encode())
+        self.assertIn('No space', self.fails(NO_SPACE, 'get', self.handle, '-o', self.target))
+        self.assertEqual(self.left(), [])
+        self.target.write_bytes(b'precious')
+        self.fails(NO_SPACE, 'get', self.handle, '-f', '-o', self.target)
+        self.assertEqual((self.left(), self.target.read_bytes()), (['out'], b'precious'))
+
+    @unittest.skipUnless(shutil.which('strace'), 'needs strace')
+    def test_file_system_without_nameless_files(self):
+        """There a temporary name serves; a signal, a full disk or a failed rename leave neither name."""
+        def traced(*inject, words=(), expect=OK):
+            log = self.folder / 'strace'
+            # Only the tool opens with O_TMPFILE; strace can't tell, so all opens of the folder itself fail.
+            command = ['strace', '-f', '-o', log, '-P', self.target.parent, '-e', 'trace=openat,open',
+                       '-e', 'inject=openat,open:error=EOPNOTSUPP']
+            done = subprocess.run([*command, TOOL, 'get', self.handle, '-o', self.target, *words], capture_output=True, timeout=LIMIT)
+            self.assertEqual(done.returncode, expect, done.stderr)
+            if expect == OK:
+                self.assertRegex(log.read_text(), r'O_TMPFILE.*INJECTED')
+
+        traced()
+        self.assertTrue(self.target.read_bytes() == self.data)
+        self.assertEqual(self.left(), ['out'])
+        traced(expect=FAILED)
+        self.target.write_bytes(b'old')
+        traced(words=['--force'])
+        self.assertTrue(self.target.read_bytes() == self.data)
+        self.assertEqual(self.left(), ['out'])
+
+    def test_signal_during_the_copy(self):
+        """A file that is only half there is nobody's."""
+        if not shutil.which('strace'):
+            self.skipTest('needs strace')
+        # The second write waits for so long that the signal certainly comes first.
+        log = self.folder / 'strace'
+        getting = subprocess.Popen(['strace', '-o', log, '-e', 'trace=write', '-e', 'inject=write:delay_enter=1000000:when=2', TOOL, 'get',
+                                    self.handle, '-o', self.target], stdin=subprocess.DEVNULL)
+        children = f'/proc/{getting.pid}/task/{getting.pid}/children'
+        eventually(lambda: log.exists() and 'write(' in log.read_text(), 'a part is written')
+        with open(children) as file:
+            os.kill(int(file.read().split()[0]), signal.SIGTERM)
+        self.assertIn(getting.wait(LIMIT), (-signal.SIGTERM, 128 + signal.SIGTERM))
+        self.assertEqual(self.left(), [])
+
+    def test_progress(self):
+        done = run('get', '--progress', self.handle, '-o', self.target)
+        self.assertRegex(done.stderr.decode(), r'^get 100% \[=+\] 5\.00 MiB of 5\.00 MiB(, [\d.]+ \w+/s)?\n$')
+
+    def test_object_that_shrinks(self):
+        """A named object can be truncated by anybody who may write it: an error, not a SIGBUS, and no file."""
+        put = self.put(*NAMED, self.file(self.data))
+        getting = subprocess.Popen([TOOL, 'get', put.handle], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        got = getting.stdout.read(1)
+        os.truncate(SHM / f'{PREFIX}_a', MIB)
+        out, said = getting.communicate(timeout=LIMIT)
+        self.assertEqual(getting.returncode, NOT_FOUND, said)
+        self.assertIn(b'truncated', said)
+        self.assertTrue(self.data.startswith(got + out))
+        done = run('get', put.handle, '-o', self.target)
+        self.assertIn(done.returncode, (FAILED, NOT_FOUND, NO_SPACE), done.stderr)
+        self.assertEqual(self.left(), [])
+        self.ends(put)
