@@ -38,8 +38,10 @@ bool parse(int argc, char **argv, bench::Options &options) {
     switch (name) {
       case quick:
         options.quick = true;
-        options.rounds = 5;
-        options.target_ns = 4e6;
+        options.rounds = 15;
+        options.heavy_rounds = 3;
+        options.heavier_rounds = 1;
+        options.target_ns = 1e6;
         options.patience = 3;
         break;
       case rounds:

@@ -28,14 +28,16 @@ void measure_size(Options &options, std::size_t size, Way way) {
   touch_pages(shmalloc_storage_data(from), 0, size);
   touch_pages(out, 0, size);
 
+  const int rounds = size >= 64 * MiB ? options.heavy_rounds : options.rounds;
   Comparison comparison{"copy", label, {{"bytes", static_cast<double>(size)}}, {}, true};
   comparison.sides.push_back({"ours", timed([=] {
                                 shmalloc_error error;
                                 check(shmalloc_storage_copy(to, 0, from, 0, opaque(size), SHMALLOC_STREAM_DEFAULT, 0, &error),
                                       error, "shmalloc_storage_copy");
-                              })});
+                              }),
+                              rounds});
   const auto add = [&](const char *name, CopyFunction copy) {
-    if (copy != nullptr) comparison.sides.push_back({name, timed([=] { copy(out, in, opaque(size)); })});
+    if (copy != nullptr) comparison.sides.push_back({name, timed([=] { copy(out, in, opaque(size)); }), rounds});
   };
   add("memcpy", copy_plainly);
   add("rep movsb", copy_by_string_instruction());

@@ -23,7 +23,7 @@ void measure_size(Options &options, Torch &torch, std::size_t size, bool fill) {
   if (!wanted(options, name, size_text(size))) return;
   using raw::Blocks;
   Comparison comparison{name, size_text(size), {{"bytes", static_cast<double>(size)}}, {}, true};
-  const int rounds = size >= GiB ? (options.quick ? 1 : 7) : size >= large && fill ? (options.quick ? 3 : 15) : 1 << 30;
+  const int rounds = size >= GiB ? options.heavier_rounds : size >= large ? options.heavy_rounds : options.rounds;
   const auto add = [&](const char *side, auto once) { comparison.sides.push_back({side, timed(once), rounds}); };
   add("ours", [=] { ours_once(opaque(size), fill); });
   add("raw", [=] { raw::lifecycle(opaque(size), Blocks::lazy, fill); });

@@ -129,8 +129,8 @@ double grow_by_copying(const std::vector<std::size_t> &sizes) {
 void measure_exponent(Options &options, double exponent, const char *text) {
   if (!wanted(options, "grow", text)) return;
   const std::vector<std::size_t> sizes = sizes_by(exponent);
-  const int rounds = options.quick ? 3 : 15;
-  const int slow_rounds = options.quick ? 1 : 3;
+  const int rounds = options.heavy_rounds;
+  const int slow_rounds = std::max(1, options.heavier_rounds / 2);
   Comparison comparison{
       "grow",
       text,
@@ -153,7 +153,7 @@ void measure_filled(Options &options, double exponent, const char *text) {
   if (!wanted(options, "grow+fill", text)) return;
   const std::vector<std::size_t> sizes = sizes_by(exponent);
   const auto parts = static_cast<double>(sizes.size());
-  const int rounds = options.quick ? 2 : 7;
+  const int rounds = options.heavier_rounds;
   Comparison comparison{
       "grow+fill", text, {{"exponent", exponent}, {"steps", parts}, {"bytes", static_cast<double>(last)}}, {}, true};
   comparison.sides.push_back({"ours", [&](long) { return grow_ours(sizes, true); }, rounds, 1, parts});

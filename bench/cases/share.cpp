@@ -77,7 +77,7 @@ void measure_size(Options &options, Torch &torch, std::size_t size, Way way, boo
   const Peer raw_peer(way.cpu, way.socket_type, [size](int socket) { receive_raw(socket, size); });
   const Peer echo(way.cpu, way.socket_type, answer_wake_ups);
   const int at_ours = ours_peer.socket(), at_raw = raw_peer.socket(), at_echo = echo.socket();
-  const int rounds = size >= 64 * MiB ? (options.quick ? 2 : fill ? 7 : 15) : 1 << 30;
+  const int rounds = size < 64 * MiB ? options.rounds : fill ? options.heavier_rounds : options.heavy_rounds;
 
   using raw::Blocks;
   Comparison comparison{name, label, {{"bytes", static_cast<double>(size)}, {"cpus", way.cpu + 1.0}}, {}, false};

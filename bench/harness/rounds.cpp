@@ -44,8 +44,10 @@ Outcome run_once(const Options &options, const Comparison &comparison, const std
   Outcome outcome;
   const std::size_t count = comparison.sides.size();
   outcome.values.resize(count);
-  int spare = options.rounds;  // rounds that may be repeated
-  for (int round = 0; round < options.rounds; ++round) {
+  int rounds = 0;
+  for (const Side &side : comparison.sides) rounds = std::max(rounds, std::min(options.rounds, side.max_rounds));
+  int spare = rounds;  // may be repeated
+  for (int round = 0; round < rounds; ++round) {
     std::vector<double> values(count, std::nan(""));
     bool disturbed = false;
     for (std::size_t turn = 0; turn < count; ++turn) {

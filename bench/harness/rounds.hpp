@@ -9,9 +9,11 @@
 namespace bench {
 
 struct Options {
-  int rounds = 25;
-  double target_ns = 10e6;  // what one side's turn should take
-  double patience = 60;     // seconds to wait for a quiet machine, all comparisons together
+  int rounds = 75;
+  int heavy_rounds = 15;   // where a turn takes 10 ms or more
+  int heavier_rounds = 7;  // .. 100 ms
+  double target_ns = 2e6;  // what one side's turn should take: short, so that most turns meet nobody else
+  double patience = 60;    // seconds to wait for a quiet machine, all comparisons together
   bool quick = false;
   std::string only;  // part of a comparison's name and label
   std::string side;  // for a look from outside (strace, perf): this side alone, `times` times, and nothing is measured
