@@ -38,6 +38,6 @@ __all__ = [
     'NoSpaceError', 'NotFoundError', 'ObjectState', 'OutOfMemoryError', 'PeerGoneError', 'PermissionDeniedError', 'Route',
     'SharedObject', 'ShmallocError', 'StaleError', 'State', 'Status', 'Storage', 'StorageInfo', 'SystemCallError', 'Trim',
     'UnsupportedError', 'VersionError', 'WaitInterruptedError', 'WaitTimeoutError', 'describe', 'device', 'device_info',
-    'format_size', 'handle_from_text', 'handle_info', 'handle_to_text', 'library_version', 'make_name', 'receive', 'reclaim', 'send',
-    'set_log', 'trim', 'walk',
+    'format_size', 'handle_from_text', 'handle_info', 'handle_to_text', 'library_version', 'make_name', 'receive', 'reclaim',
+    'send', 'set_log', 'trim', 'walk',
 ]

@@ -7,7 +7,8 @@ is a wrong pointer. The safe layer is the rest of this package.
 import ctypes
 import os
 import threading
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32,
+                    c_uint64, c_void_p)
 
 SONAME = 'libshmalloc.so.0.1'
 
@@ -181,7 +182,8 @@ FUNCTIONS = {
     'shmalloc_allocator_trim': (_status, [_handle, c_uint32, c_uint64, POINTER(c_uint64), _err]),
     # storage.h
     'shmalloc_storage_create': (_status, [_handle, c_size_t, _stream, POINTER(StorageParams), _out_handle, _err]),
-    'shmalloc_storage_adopt': (_status, [_device, _address, c_size_t, POINTER(AdoptParams), c_void_p, destroy_fn, _out_handle, _err]),
+    'shmalloc_storage_adopt': (_status, [_device, _address, c_size_t, POINTER(AdoptParams), c_void_p, destroy_fn, _out_handle,
+                                         _err]),
     'shmalloc_storage_find': (_status, [_device, _address, _out_handle, _length, _err]),
     'shmalloc_storage_retain': (None, [_handle]),
     'shmalloc_storage_release': (None, [_handle]),
@@ -221,8 +223,8 @@ FUNCTIONS = {
 LEAF = frozenset({
     'shmalloc_version', 'shmalloc_version_string', 'shmalloc_status_name', 'shmalloc_abi_lookup', 'shmalloc_format_size',
     'shmalloc_release_deferred', 'shmalloc_allocator_retain', 'shmalloc_storage_retain', 'shmalloc_storage_data',
-    'shmalloc_storage_address', 'shmalloc_storage_size', 'shmalloc_storage_pin', 'shmalloc_storage_unpin', 'shmalloc_handle_to_text',
-    'shmalloc_handle_from_text', 'shmalloc_handle_get_info',
+    'shmalloc_storage_address', 'shmalloc_storage_size', 'shmalloc_storage_pin', 'shmalloc_storage_unpin',
+    'shmalloc_handle_to_text', 'shmalloc_handle_from_text', 'shmalloc_handle_get_info',
 })
 
 
@@ -236,7 +238,8 @@ class Library:
             try:
                 function = getattr(held if name in LEAF else released, name)
             except AttributeError as error:
-                raise ImportError(f'{path} has no {name}; this binding is for {_version_text(CONSTANTS["SHMALLOC_VERSION"])}') from error
+                ours = _version_text(CONSTANTS['SHMALLOC_VERSION'])
+                raise ImportError(f'{path} has no {name}; this binding is for shmalloc {ours}') from error
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
         self._check()

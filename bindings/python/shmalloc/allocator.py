@@ -118,7 +118,8 @@ class Allocator:
 
     def __repr__(self) -> str:
         info = self.info
-        return f'<shmalloc.Allocator {info.id} {getattr(info.kind, "name", info.kind)} {info.name!r} of {info.live_storages} storages>'
+        kind = getattr(info.kind, 'name', info.kind)
+        return f'<shmalloc.Allocator {info.id} {kind} {info.name!r} with {info.live_storages} storages>'
 
 
 def _trim(reference: Reference | None, what: int, keep_bytes: int) -> int:

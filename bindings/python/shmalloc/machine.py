@@ -51,7 +51,7 @@ def walk(prefix: str | None = None) -> list[SharedObject]:
 def reclaim(name: str | None = None, *, prefix: str | None = None, force: bool = False, dry_run: bool = False) -> tuple[int, int]:
     """Remove what no living process holds: one object, or all of them. How many were removed, and their bytes."""
     objects, size = ctypes.c_uint64(), ctypes.c_uint64()
-    flags = (_raw.CONSTANTS['SHMALLOC_RECLAIM_FORCE'] if force else 0) | (_raw.CONSTANTS['SHMALLOC_RECLAIM_DRY_RUN'] if dry_run else 0)
+    flags = sum(_raw.CONSTANTS[f'SHMALLOC_RECLAIM_{flag}'] for flag, wanted in (('FORCE', force), ('DRY_RUN', dry_run)) if wanted)
     call('machine_reclaim', encoded(name), encoded(prefix), flags, ctypes.byref(objects), ctypes.byref(size))
     return objects.value, size.value
 

@@ -56,7 +56,8 @@ class Storage:
         params.fd = -1 if fd is None else fd
         if numa_node is not None:
             params.numa_node = -1 if numa_node < 0 else numa_node + 1
-        self._reference = created('storage_create', allocator._reference if allocator else None, _size(size), 0, ctypes.byref(params))
+        owner = allocator._reference if allocator else None
+        self._reference = created('storage_create', owner, _size(size), 0, ctypes.byref(params))
 
     # ---- where else they come from ----
 
@@ -107,7 +108,7 @@ class Storage:
             run_deferred()
 
     def close(self) -> None:
-        """Give memory, descriptor and name back now, whoever else holds the storage in this process. BusyError: a view of it lives."""
+        """Give memory, descriptor and name back now, whoever else holds the storage in this process. BusyError: a view lives."""
         if self._reference is not None:
             call('storage_close', self._reference)
 
@@ -179,7 +180,7 @@ class Storage:
         return self.view(True if flags & 1 else None)
 
     def copy(self, source: Storage, size: int | None = None, *, offset: int = 0, source_offset: int = 0) -> None:
-        """Copy bytes from another storage to this one. Without a size all that follow the offsets, and then both must be as long."""
+        """Copy bytes from another storage. Without a size all that follow the offsets, and then both must be as long."""
         count = _raw.CONSTANTS['SHMALLOC_SIZE_ALL'] if size is None else _size(size)
         call('storage_copy', self._ref(), _size(offset), source._ref(), _size(source_offset), count, 0, 0)
 

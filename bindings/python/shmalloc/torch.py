@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from ._enums import Format
@@ -32,37 +33,41 @@ class Manager:
     """manager_run on a thread of its own, as long as the `with` lasts; `path` is what PyTorch takes as the manager."""
 
     def __init__(self, path: str | os.PathLike | None = None) -> None:
-        self._folder = None if path else tempfile.mkdtemp(prefix='shmalloc-torch-')
-        self.path = os.fspath(path) if path else os.path.join(self._folder, 'manager.sock')
-        self._error: ShmallocError | None = None
-        self._stop, self._go = os.pipe()
-        self._thread = threading.Thread(target=self._run, name='shmalloc manager', daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            manager_run(self.path, self._stop)
-        except ShmallocError as error:
-            self._error = error
+        folder = None if path else tempfile.mkdtemp(prefix='shmalloc-torch-')
+        self.path = os.fspath(path) if path else os.path.join(folder or '', 'manager.sock')
+        self._errors: list[ShmallocError] = []
+        stop, go = os.pipe()
+        thread = threading.Thread(target=_run_manager, args=(self.path, stop, self._errors), name='shmalloc manager', daemon=True)
+        thread.start()
+        self._finalizer = weakref.finalize(self, _stop_manager, thread, go, folder)
 
     def stop(self) -> None:
         """End it, and raise what it ended with."""
-        if self._go < 0:
-            return
-        os.close(self._go)
-        self._go = -1
-        self._thread.join()
-        os.close(self._stop)
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        if self._error:
-            raise self._error
+        self._finalizer()
+        if self._errors:
+            raise self._errors.pop()
 
     def __enter__(self) -> Manager:
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self.stop()
+
+
+def _run_manager(path: str, stop: int, errors: list[ShmallocError]) -> None:
+    try:
+        manager_run(path, stop)
+    except ShmallocError as error:
+        errors.append(error)
+    finally:
+        os.close(stop)
+
+
+def _stop_manager(thread: threading.Thread, go: int, folder: str | None) -> None:
+    os.close(go)
+    thread.join()
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def to_torch(storage: Storage) -> torch.UntypedStorage:
@@ -92,6 +97,6 @@ def from_torch(storage: torch.UntypedStorage) -> Storage:
 
 
 def tensor(storage: Storage, dtype: torch.dtype, shape: tuple[int, ...] = (-1,)) -> Any:
-    """A tensor over the bytes of a storage, without a copy, for memory that can't be sent too. It holds the memory as a view does."""
+    """A tensor over the bytes of a storage, without a copy, of memory that can't be sent too. It holds them as a view does."""
     import torch
     return torch.frombuffer(storage.view(write=True), dtype=dtype).reshape(shape)

@@ -1,0 +1,234 @@
+"""What the tests share: peer processes, an own /dev/shm, and a look at what is left behind."""
+import contextlib
+import ctypes
+import gc
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import shmalloc
+
+HERE = Path(__file__).resolve().parent
+SHM = Path('/dev/shm')
+LIMIT = 60.0  # seconds after which something hangs
+PREFIX = f'test{os.getpid()}'
+
+isolated = False
+
+
+def isolate():
+    """An own, empty /dev/shm and own process numbers for this process and its children, where the system lets us: then every name
+    in /dev/shm is ours, all processes can be looked into, and none outlives the test. Goes on in a child of this process."""
+    global isolated
+    libc = ctypes.CDLL(None, use_errno=True)
+    uid, gid = os.getuid(), os.getgid()
+    new_mounts, new_user, new_pids, recursive_private, death_signal = 0x20000, 0x10000000, 0x20000000, 0x4000 | 0x40000, 1
+    if libc.unshare(new_mounts | new_pids | (new_user if uid else 0)) != 0:
+        return
+    if uid != 0:
+        for name, text in (('setgroups', 'deny'), ('uid_map', f'{uid} {uid} 1'), ('gid_map', f'{gid} {gid} 1')):
+            Path('/proc/self', name).write_text(text)
+    init = os.fork()
+    if init:  # outside
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(init, 0)[1]) & 255)
+    libc.prctl(death_signal, signal.SIGKILL)
+    for kind, place, flags, options in ((None, b'/', recursive_private, None), (b'proc', b'/proc', 0, None),
+                                        (b'tmpfs', b'/dev/shm', 0, b'mode=1777')):
+        if libc.mount(kind, place, kind, flags, options) != 0:
+            raise OSError(ctypes.get_errno(), f'mounting {place.decode()} failed')
+    runner = os.fork()
+    while runner:  # process 1: buries who has no parent
+        pid, status = os.wait()
+        if pid == runner:
+            os._exit(os.waitstatus_to_exitcode(status) & 255)
+    isolated = True
+
+
+def names():
+    """What is in /dev/shm and could be ours."""
+    found = {path.name for path in SHM.iterdir()}
+    if isolated:
+        return found
+    ours = [PREFIX] + [f'torch_{pid}_' for pid in Peer.pids]
+    return {name for name in found if name.startswith(tuple(ours))}
+
+
+def eventually(condition, what):
+    """Wait for what another process does in its own time."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f'still not so after {LIMIT:.0f} s: {what}')
+        time.sleep(0.005)
+
+
+def always(condition, what, seconds=1.5):
+    """It stays so, although others would have had the time to change it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not condition():
+            raise AssertionError(f'no longer so: {what}')
+        time.sleep(0.01)
+
+
+class PeerError(Exception):
+    """What an order raised in the peer; the first argument is its class."""
+
+
+class Peer:
+    """Another Python process. `do` runs text there, `ask` evaluates some; keywords become names there."""
+
+    pids = set()
+
+    def __init__(self, *lines):
+        self.control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.link, link = socket.socketpair()
+        self.process = subprocess.Popen([sys.executable, str(HERE / 'peer.py'), str(control.fileno()), str(link.fileno())],
+                                        pass_fds=[control.fileno(), link.fileno()])
+        control.close()
+        link.close()
+        self.control.settimeout(LIMIT)
+        self.link.settimeout(LIMIT)
+        Peer.pids.add(self.pid)
+        self.do('\n'.join(lines))
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def _order(self, kind, code, fds, values):
+        socket.send_fds(self.control, [pickle.dumps((kind, code, values))], fds)
+        data, got, _, _ = socket.recv_fds(self.control, 1 << 20, 16)
+        if not data:
+            raise PeerError('Died', f'exit status {self.process.wait(LIMIT)}')
+        status, answer = pickle.loads(data)
+        if status != 'ok':
+            raise PeerError(status, answer)
+        return got if kind == 'fds' else answer
+
+    def do(self, code, fds=(), **values):
+        self._order('do', code, fds, values)
+
+    def ask(self, code, fds=(), **values):
+        return self._order('ask', code, fds, values)
+
+    def ask_fds(self, code, **values):
+        """Evaluates to a list of descriptors there; copies of them come here."""
+        return self._order('fds', code, (), values)
+
+    def kill(self):
+        """SIGKILL, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait(LIMIT)
+        self.shut()
+
+    def end(self):
+        """Let it exit as a program does."""
+        self.shut()
+        status = self.process.wait(LIMIT)
+        if status:
+            raise PeerError('Exit', f'status {status}')
+
+    def shut(self):
+        self.control.close()
+        self.link.close()
+
+
+class Case(unittest.TestCase):
+    """Ends its peers; whatever a test leaves in /dev/shm, the descriptor table or the map list is a failure."""
+
+    longMessage = True
+
+    def setUp(self):
+        shmalloc.Allocator.current().configure(export_ttl_ms=0)  # also made by this, if it is not yet
+        shmalloc.Storage(1).release()
+        self.before = holdings()
+        self.peers = []
+        self.addCleanup(self.leaves_nothing)
+        self.addCleanup(self.end_peers)
+
+    def peer(self, *lines):
+        """A process with shmalloc."""
+        peer = Peer('import shmalloc', 'from shmalloc import *', *lines)
+        self.peers.append(peer)
+        return peer
+
+    def torch_peer(self, *lines):
+        """A process with PyTorch, and without shmalloc."""
+        peer = Peer('import torch, sys', 'import torch.multiprocessing as mp', 'from torch import UntypedStorage',
+                    *lines, 'assert "shmalloc" not in sys.modules')
+        self.peers.append(peer)
+        return peer
+
+    def end_peers(self):
+        for peer in self.peers:
+            if peer.process.poll() is None:
+                peer.end()
+            peer.shut()
+
+    def leaves_nothing(self):
+        gc.collect()
+        shmalloc.trim()
+        try:
+            eventually(lambda: not names(), 'nothing is left in /dev/shm')
+        finally:
+            left = names()
+            for name in left:  # the next test shall not suffer from it
+                (SHM / name).unlink(missing_ok=True)
+        self.assertEqual(left, set())
+        self.assertEqual(holdings(), self.before, 'descriptors and mappings as before')
+
+    def folder(self):
+        """A folder for sockets and files, short enough for a socket's path."""
+        folder = tempfile.TemporaryDirectory(prefix='shm')
+        self.addCleanup(folder.cleanup)
+        return Path(folder.name)
+
+    def raises(self, status, call, *arguments, **options):
+        """The call fails with that status; returns the exception."""
+        with self.assertRaises(shmalloc.ShmallocError) as caught:
+            call(*arguments, **options)
+        self.assertEqual(caught.exception.status, status, caught.exception)
+        self.assertTrue(str(caught.exception))
+        return caught.exception
+
+
+def holdings():
+    """Descriptors of this process by what they lead to, and mappings of shared objects, both without numbers that change."""
+    fds, maps = [], []
+    for fd in os.listdir('/proc/self/fd'):
+        with contextlib.suppress(OSError):
+            fds.append(os.readlink(f'/proc/self/fd/{fd}'))
+    fds = sorted(link for link in fds if not link.startswith('/proc/'))
+    for line in Path('/proc/self/maps').read_text().splitlines():
+        words = line.split(None, 5)
+        if len(words) == 6 and words[5].startswith(('/memfd:', '/dev/shm/', '/SYSV', '/anon_hugepage')):
+            maps.append(words[5])
+    return fds, sorted(maps)
+
+
+def wait_exit(pid):
+    """Wait for a forked child; its exit status."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise AssertionError('the child hangs')
+
+
+# The manager's record: pid, free, name, padding; 68 bytes.
+def record(name, free=False, pid=None):
+    """What a client of torch_shm_manager sends."""
+    return struct.pack('=ib60s3x', pid or os.getpid(), int(free), name.encode())

@@ -1,0 +1,397 @@
+"""Every function of the headers, called as C would call it, through the raw table."""
+import ctypes
+import json
+import os
+import select
+import socket
+import threading
+import unittest
+from ctypes import byref, c_int32, c_int64, c_size_t, c_uint8, c_uint64, c_void_p, create_string_buffer
+
+from shmalloc import _raw
+from support import PREFIX, Case, eventually, record
+
+C = _raw.CONSTANTS
+OK, NO_SPACE, NOT_FOUND = (C[f'SHMALLOC_STATUS_{name}'] for name in ('OK', 'NO_SPACE', 'NOT_FOUND'))
+
+
+class Recorder:
+    """The library, remembering what was called."""
+
+    def __init__(self):
+        self.called = set()
+
+    def __getattr__(self, name):
+        name = 'shmalloc_' + name
+        self.called.add(name)
+        return getattr(_raw.library(), name)
+
+
+class Raw(Case):
+    lib = Recorder()
+
+    @classmethod
+    def tearDownClass(cls):
+        missing = set(_raw.FUNCTIONS) - cls.lib.called
+        assert not missing, f'never called: {sorted(missing)}'
+
+    def ok(self, name, *arguments):
+        """The call succeeds, and does not write err."""
+        err = _raw.Error(status=77)
+        status = getattr(self.lib, name)(*arguments, byref(err))
+        self.assertEqual((status, err.status), (OK, 77), err.message)
+
+    def fails(self, wanted, name, *arguments, again=True):
+        """The call fails like that, with err and (`again`) without, and the message is text; returns err."""
+        err = _raw.Error()
+        status = getattr(self.lib, name)(*arguments, byref(err))
+        wanted = C[f'SHMALLOC_STATUS_{wanted}']
+        self.assertEqual((status, err.status), (wanted, wanted), err.message)
+        self.assertGreater(len(err.message.decode()), 10)
+        if again:
+            self.assertEqual(getattr(self.lib, name)(*arguments, None), wanted, 'without err')
+        return err
+
+    def out(self, name, *arguments):
+        """An owned handle."""
+        handle = c_void_p()
+        self.ok(name, *arguments, byref(handle))
+        self.assertTrue(handle.value)
+        return handle
+
+    def text(self, name, *arguments):
+        """A text, by the length dance: no room, too little room, room."""
+        length = c_size_t(1 << 40)
+        self.fails('NO_SPACE', name, *arguments, None, byref(length))
+        needed = length.value
+        self.assertLess(needed, 1 << 20)
+        room, length = create_string_buffer(b'xyz'), c_size_t(1)
+        self.fails('NO_SPACE', name, *arguments, room, byref(length), again=False)  # it sets the length
+        self.assertEqual(room.value, b'xyz', 'nothing is cut short')
+        self.assertGreater(length.value, 1)
+        length = c_size_t(needed + 64)
+        room = create_string_buffer(length.value)
+        self.ok(name, *arguments, room, byref(length))
+        self.assertEqual(len(room.value) + 1, length.value)
+        return room.value
+
+    def storage(self, size=4096, params=None, allocator=None):
+        return self.out('storage_create', allocator, size, 0, byref(params) if params else None)
+
+    def info(self, storage):
+        info = _raw.make(_raw.StorageInfo)
+        self.ok('storage_get_info', storage, byref(info))
+        return info
+
+    def allocator(self, kind='MAP', config=None):
+        params = _raw.make(_raw.AllocatorParams)
+        params.kind, params.config, params.name = C[f'SHMALLOC_ALLOCATOR_KIND_{kind}'], config, b'a test'
+        return self.out('allocator_create', byref(params))
+
+    # ---- base.h ----
+
+    def test_version_is_that_of_the_header(self):
+        self.assertEqual(self.lib.version(), C['SHMALLOC_VERSION'])
+        self.assertEqual(self.lib.version_string(), b'0.1.0')
+
+    def test_status_name_knows_every_status(self):
+        for name, value in C.items():
+            if name.startswith('SHMALLOC_STATUS_') and not name.endswith('FORCE32'):
+                self.assertEqual(self.lib.status_name(value).decode(), name[len('SHMALLOC_STATUS_'):])
+        self.assertEqual(self.lib.status_name(12345), b'UNKNOWN')
+
+    def test_abi_lookup_unknown_name_is_not_found(self):
+        value = c_int64(5)
+        self.ok('abi_lookup', b'offsetof(shmalloc_error,message)', byref(value))
+        self.assertEqual(value.value, 16)
+        self.fails('NOT_FOUND', 'abi_lookup', b'SHMALLOC_NOTHING', byref(value))
+        self.assertEqual(value.value, 16)
+
+    def test_set_log_gives_userdata_back_once(self):
+        gone = []
+        destroy = _raw.destroy_fn(gone.append)
+        listener = _raw.log_fn(lambda level, message, userdata: None)
+        self.ok('set_log', listener, C['SHMALLOC_LOG_LEVEL_NOTE'], 11, destroy)
+        self.ok('set_log', listener, C['SHMALLOC_LOG_LEVEL_ERROR'], 22, destroy)
+        self.assertEqual(gone, [11])
+        self.ok('set_log', _raw.log_fn(), 0, None, _raw.destroy_fn())
+        self.assertEqual(gone, [11, 22])
+
+    def test_format_size(self):
+        for size, wanted in ((512, b'512 bytes'), (1536, b'1.50 KiB'), (2 << 30, b'2.00 GiB')):
+            self.assertEqual(self.text('format_size', size), wanted)
+
+    def test_release_deferred_takes_allocators_and_storages(self):
+        storage, allocator = self.storage(), self.allocator()
+        self.lib.release_deferred(storage)
+        self.lib.release_deferred(allocator)
+        self.lib.release_deferred(None)
+        given = c_uint64()
+        self.ok('allocator_trim', None, C['SHMALLOC_TRIM_DEFERRED'], 0, byref(given))
+
+    # ---- device.h ----
+
+    def test_device_get_info(self):
+        info = _raw.make(_raw.DeviceInfo)
+        self.ok('device_get_info', 0, byref(info))
+        self.assertEqual((info.page_size, info.count), (os.sysconf('SC_PAGE_SIZE'), 1))
+        self.assertGreater(info.total, info.available)
+        self.fails('UNSUPPORTED', 'device_get_info', C['SHMALLOC_DEVICE_TYPE_CUDA'] << 32, byref(info))
+        self.fails('NOT_FOUND', 'device_get_info', 1, byref(info))
+        self.fails('INVALID', 'device_get_info', 0, byref(_raw.DeviceInfo()))
+
+    # ---- allocator.h ----
+
+    def test_allocator_settings(self):
+        allocator = self.allocator(config=b'prefix:abc,mode:0640')
+        self.lib.allocator_retain(allocator)
+        self.lib.allocator_release(allocator)
+        self.assertEqual(self.text('allocator_get_config', allocator, b'prefix'), b'abc')
+        self.ok('allocator_configure', allocator, b'prefix:def,populate:1')
+        everything = self.text('allocator_get_config', allocator, None)
+        self.assertIn(b'prefix:def', everything.split(b','))
+        self.assertIn(b'populate:1', everything.split(b','))
+        err = self.fails('INVALID', 'allocator_configure', allocator, b'prefix:ghi,colour:red')
+        self.assertIn(b'colour', err.message)
+        self.assertEqual(self.text('allocator_get_config', allocator, b'prefix'), b'def')
+        info = _raw.make(_raw.AllocatorInfo)
+        self.ok('allocator_get_info', allocator, byref(info))
+        self.assertEqual((info.kind, info.name, info.live_storages), (C['SHMALLOC_ALLOCATOR_KIND_MAP'], b'a test', 0))
+        self.lib.allocator_release(allocator)
+        self.lib.allocator_release(None)
+
+    def test_allocator_current_changes_when_it_has_no_storages(self):
+        before = self.out('allocator_get_current', 0)
+        mine = self.allocator('DIRECT')
+        held = self.storage()
+        self.fails('BUSY', 'allocator_set_current', mine)
+        self.lib.storage_release(held)
+        self.ok('allocator_set_current', mine)
+        again = self.out('allocator_get_current', 0)
+        self.assertEqual(again.value, mine.value)
+        self.ok('allocator_set_current', before)
+        for allocator in (before, mine, again):
+            self.lib.allocator_release(allocator)
+
+    # ---- storage.h ----
+
+    def test_storage_answers(self):
+        storage = self.storage(100)
+        info = self.info(storage)
+        data = self.lib.storage_data(storage)
+        self.assertEqual(data, self.lib.storage_address(storage))
+        self.assertEqual((info.data, info.address, info.size), (data, data, self.lib.storage_size(storage)))
+        self.assertEqual((info.size, info.references, info.pins), (100, 1, 0))
+        ctypes.memmove(data, b'hello', 5)
+        found, offset = c_void_p(), c_size_t()
+        self.ok('storage_find', 0, data + 7, byref(found), byref(offset))
+        self.assertEqual((found.value, offset.value), (storage.value, 7))
+        self.lib.storage_retain(storage)
+        self.assertEqual(self.info(storage).references, 3)
+        for _ in range(3):
+            self.lib.storage_release(storage)
+        self.fails('NOT_FOUND', 'storage_find', 0, data + 7, byref(found), None)
+        self.lib.storage_release(None)
+
+    def test_storage_name_is_that_of_the_object(self):
+        params = _raw.make(_raw.StorageParams)
+        name = self.text('make_name', PREFIX.encode())
+        self.assertTrue(name.startswith(b'/' + PREFIX.encode()))
+        params.name = name
+        params.mapped = C['SHMALLOC_MAPPED_SHAREDMEM'] | C['SHMALLOC_MAPPED_EXCLUSIVE']
+        storage = self.storage(100, params)
+        self.assertEqual(self.text('storage_get_name', storage), name)
+        again = c_void_p(1)
+        self.fails('EXISTS', 'storage_create', None, 100, 0, byref(params), byref(again))
+        self.assertEqual(again.value, 1)
+        self.ok('storage_close', storage)
+        self.assertFalse(os.path.exists(b'/dev/shm' + name))
+        self.ok('storage_close', storage)
+        self.assertEqual((self.lib.storage_data(storage), self.lib.storage_size(storage)), (None, 0))
+        self.lib.storage_release(storage)
+
+    def test_storage_pin_forbids_what_moves_or_unmaps(self):
+        storage = self.storage(100)
+        data, size = c_void_p(), c_size_t()
+        self.ok('storage_pin', storage, C['SHMALLOC_ACCESS_WRITE'], byref(data), byref(size))
+        self.assertEqual((data.value, size.value), (self.lib.storage_data(storage), 100))
+        self.fails('BUSY', 'storage_close', storage)
+        self.fails('BUSY', 'storage_seal', storage)
+        self.lib.storage_release(storage)
+        ctypes.memmove(data, b'pinned', 6)
+        self.lib.storage_unpin(storage, C['SHMALLOC_ACCESS_WRITE'])
+        self.lib.storage_unpin(None, C['SHMALLOC_ACCESS_WRITE'])
+
+    def test_storage_adopt_runs_destroy_once_on_failure_too(self):
+        gone, memory, storage = [], create_string_buffer(b'abcdef'), c_void_p()
+        destroy = _raw.destroy_fn(gone.append)
+        self.ok('storage_adopt', 0, ctypes.addressof(memory), 6, None, 5, destroy, byref(storage))
+        self.assertEqual(self.lib.storage_data(storage), ctypes.addressof(memory))
+        self.assertEqual(gone, [])
+        self.lib.storage_release(storage)
+        self.assertEqual(gone, [5])
+        params = _raw.make(_raw.AdoptParams)
+        params.flags = 1 << 31
+        err = _raw.Error()
+        status = self.lib.storage_adopt(0, ctypes.addressof(memory), 6, byref(params), 6, destroy, byref(storage), byref(err))
+        self.assertIn(status, (C['SHMALLOC_STATUS_INVALID'], C['SHMALLOC_STATUS_UNSUPPORTED']))
+        self.assertEqual(gone, [5, 6])
+
+    def test_storage_copy_share_grow_seal(self):
+        direct = self.allocator('DIRECT')
+        private, shared = self.storage(64, allocator=direct), self.storage(64)
+        ctypes.memset(self.lib.storage_data(private), 7, 64)
+        self.ok('storage_copy', shared, 0, private, 0, C['SHMALLOC_SIZE_ALL'], 0, 0)
+        self.assertEqual(ctypes.string_at(self.lib.storage_data(shared), 64), b'\7' * 64)
+        self.fails('INVALID', 'storage_copy', shared, 1, private, 0, 64, 0, 0)
+        self.assertFalse(self.info(private).state & C['SHMALLOC_STORAGE_STATE_SHARED'])
+        self.ok('storage_share', private, None, 0)
+        self.assertTrue(self.info(private).state & C['SHMALLOC_STORAGE_STATE_SHARED'])
+        self.assertEqual(ctypes.string_at(self.lib.storage_data(private), 64), b'\7' * 64)
+        params = _raw.make(_raw.StorageParams)
+        params.capacity = 1 << 20
+        growing = self.storage(4096, params)
+        self.ok('storage_grow', growing, 1 << 20, 0)
+        self.assertEqual(self.lib.storage_size(growing), 1 << 20)
+        self.fails('NO_SPACE', 'storage_grow', growing, 1 << 21, 0)
+        self.ok('storage_seal', shared)
+        self.ok('storage_seal', shared)
+        self.fails('PERMISSION', 'storage_pin', shared, C['SHMALLOC_ACCESS_WRITE'], None, None)
+        for storage in (private, shared, growing):
+            self.lib.storage_release(storage)
+        self.lib.allocator_release(direct)
+
+    # ---- ipc.h ----
+
+    def handle(self, storage, params=None):
+        length = c_size_t(0)
+        self.fails('NO_SPACE', 'storage_export', storage, params, None, byref(length))
+        self.assertLessEqual(length.value, C['SHMALLOC_HANDLE_MAX'])
+        room = (c_uint8 * C['SHMALLOC_HANDLE_MAX'])()
+        length.value = len(room)
+        self.ok('storage_export', storage, params, room, byref(length))
+        return room, length.value
+
+    def test_handle_travels_as_bytes_and_as_text(self):
+        storage = self.storage(100)
+        ctypes.memmove(self.lib.storage_data(storage), b'hello', 6)
+        handle, length = self.handle(storage)
+        info = _raw.make(_raw.HandleInfo)
+        self.ok('handle_get_info', handle, length, byref(info))
+        self.assertEqual((info.size, info.pid), (100, os.getpid()))
+        text = self.text('handle_to_text', handle, length)
+        self.assertLess(len(text), C['SHMALLOC_HANDLE_TEXT_MAX'])
+        back, got = (c_uint8 * 512)(), c_size_t(512)
+        self.ok('handle_from_text', b' ' + text + b'\n', back, byref(got))
+        self.assertEqual(bytes(back[:got.value]), bytes(handle[:length]))
+        opened = self.out('storage_import', back, got.value, None, 0, None)
+        self.assertEqual(ctypes.string_at(self.lib.storage_data(opened)), b'hello')
+        self.ok('storage_revoke', storage)
+        self.fails('STALE', 'storage_import', handle, length, None, 0, None, byref(c_void_p()))
+        handle[length - 1] ^= 1
+        self.fails('CORRUPT', 'handle_get_info', handle, length, byref(info))
+        for one in (storage, opened):
+            self.lib.storage_release(one)
+
+    def test_descriptor_route(self):
+        storage = self.storage(100)
+        params = _raw.make(_raw.ExportParams)
+        params.flags = C['SHMALLOC_EXPORT_DESCRIPTOR']
+        handle, length = self.handle(storage, byref(params))
+        count = c_size_t(0)
+        self.fails('NO_SPACE', 'storage_export_fds', storage, byref(params), None, byref(count))
+        fds = (c_int32 * count.value)()
+        self.ok('storage_export_fds', storage, byref(params), fds, byref(count))
+        self.assertEqual(count.value, 1)
+        self.assertFalse(os.get_inheritable(fds[0]))
+        self.fails('INVALID', 'storage_import', handle, length, None, 0, None, byref(c_void_p()))
+        opened = self.out('storage_import', handle, length, fds, 1, None)
+        os.close(fds[0])
+        ctypes.memmove(self.lib.storage_data(opened), b'abc', 4)
+        self.assertEqual(ctypes.string_at(self.lib.storage_data(storage)), b'abc')
+        for one in (storage, opened):
+            self.lib.storage_release(one)
+
+    def test_send_and_receive(self):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            sent = (c_void_p * 2)(self.storage(10).value, self.storage(20).value)
+            self.ok('storage_send', ours.fileno(), sent, 2, None)
+            got, count = (c_void_p * 8)(), c_size_t(1)
+            self.fails('NO_SPACE', 'storage_receive', theirs.fileno(), None, got, byref(count), again=False)
+            self.assertEqual(count.value, 2)
+            count.value = 8
+            self.ok('storage_receive', theirs.fileno(), None, got, byref(count))
+            self.assertEqual([self.lib.storage_size(one) for one in got[:count.value]], [10, 20])
+            params = _raw.make(_raw.ImportParams)
+            params.timeout_ns = C['SHMALLOC_TIME_NONE']
+            count.value = 8
+            self.fails('TIMEOUT', 'storage_receive', theirs.fileno(), byref(params), got, byref(count))
+            for one in [*sent, *got[:2]]:
+                self.lib.storage_release(one)
+
+    # ---- machine.h ----
+
+    def test_machine(self):
+        self.assertEqual(json.loads(self.text('machine_describe'))['version'], '0.1.0')
+        params = _raw.make(_raw.StorageParams)
+        params.mapped = C['SHMALLOC_MAPPED_SHAREDMEM']
+        allocator = self.allocator(config=f'prefix:{PREFIX}'.encode())
+        storage = self.storage(5000, params, allocator)
+        name, seen = self.text('storage_get_name', storage), {}
+
+        @_raw.object_fn
+        def hear(found, userdata):
+            seen[found.contents.name] = (found.contents.size, found.contents.state, userdata)
+            return 0
+
+        self.ok('machine_walk', PREFIX.encode(), hear, 99)
+        self.assertIn(name, seen)
+        size, state, userdata = seen[name]
+        self.assertEqual((size, userdata), (5000, 99))
+        self.assertTrue(state & C['SHMALLOC_OBJECT_NAMED'])
+        self.assertFalse(state & C['SHMALLOC_OBJECT_ABANDONED'])
+        objects, freed = c_uint64(9), c_uint64(9)
+        self.fails('BUSY', 'machine_reclaim', name, PREFIX.encode(), 0, byref(objects), byref(freed))
+        self.ok('machine_reclaim', name, PREFIX.encode(), C['SHMALLOC_RECLAIM_FORCE'], byref(objects), byref(freed))
+        self.assertEqual(objects.value, 1)
+        self.fails('NOT_FOUND', 'machine_reclaim', name, PREFIX.encode(), 0, None, None)
+        self.lib.storage_release(storage)
+        self.lib.allocator_release(allocator)
+
+    # ---- torch.h ----
+
+    def test_torch_refcount(self):
+        allocator, count = self.allocator('MAP_REFCOUNTED'), c_int32()
+        storage, plain = self.storage(100, allocator=allocator), self.storage(100)
+        for change, wanted in ((0, 1), (2, 3), (-2, 1)):
+            self.ok('torch_refcount', storage, change, byref(count))
+            self.assertEqual(count.value, wanted)
+        self.fails('INVALID', 'torch_refcount', storage, -2, byref(count))
+        self.fails('UNSUPPORTED', 'torch_refcount', plain, 0, byref(count))
+        for one in (storage, plain):
+            self.lib.storage_release(one)
+        self.lib.allocator_release(allocator)
+
+    def test_torch_manager_runs_until_told_to_stop(self):
+        path = str(self.folder() / 'm')
+        stop, go = os.pipe()
+        ended = []
+        thread = threading.Thread(target=lambda: ended.append(self.lib.torch_manager_run(path.encode(), stop, None)))
+        thread.start()
+        with socket.socket(socket.AF_UNIX) as client:
+            eventually(lambda: client.connect_ex(path) == 0, 'the manager answers')
+            client.sendall(record('/' + PREFIX + 'none'))
+            self.assertTrue(select.select([client], [], [], 30)[0])
+            self.assertEqual(client.recv(10), b'OK')
+            self.fails('EXISTS', 'torch_manager_run', path.encode(), stop)
+            self.fails('NO_SPACE', 'torch_manager_run', b'/' + b'x' * 200, stop)
+            os.close(go)
+            thread.join()
+        os.close(stop)
+        self.assertEqual(ended, [OK])
+        self.assertFalse(os.path.exists(path))
+
+
+if __name__ == '__main__':
+    unittest.main()
