@@ -4,6 +4,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
+#include <new>
 #include <shared_mutex>
 
 namespace shmalloc {
@@ -57,6 +58,9 @@ void lock_log() {
 }
 void unlock_log() {
   if (!listening) mutex.unlock();
+}
+void renew_log_lock() {
+  if (!listening) new (&mutex) std::shared_mutex();
 }
 
 }  // namespace shmalloc

@@ -12,8 +12,10 @@ bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn 
 // Formats and delivers a line if somebody listens at that level.
 [[gnu::format(printf, 2, 3)]] void log(int level, const char *format, ...);
 
-// Held across fork, see storage/fork.cpp.
+// Held across fork, see storage/process.cpp. A child starts with a fresh lock: a writer's lock knows its thread by a number that fork
+// changes.
 void lock_log();
 void unlock_log();
+void renew_log_lock();
 
 }  // namespace shmalloc

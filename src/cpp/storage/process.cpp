@@ -22,17 +22,22 @@ void before_fork() {
   lock_log();
 }
 
-void after_fork() {
-  unlock_log();
+void unlock_others() {
   Allocator::unlock_all();
   unlock_lingering();
   Storage::unlock_all();
   setup_mutex.unlock();
 }
 
+void in_parent() {
+  unlock_log();
+  unlock_others();
+}
+
 void in_child() {
   generation.fetch_add(1, std::memory_order_relaxed);
-  after_fork();
+  renew_log_lock();
+  unlock_others();
 }
 
 // What finalizers put off and exports kept: names would be left behind otherwise.
@@ -49,7 +54,7 @@ Result<void> prepare_process() {
   if (ready.load(std::memory_order_acquire)) return {};
   const std::lock_guard lock(setup_mutex);
   if (ready.load(std::memory_order_relaxed)) return {};
-  if (const int error = os::calls.atfork(before_fork, after_fork, in_child); error != 0) {
+  if (const int error = os::calls.atfork(before_fork, in_parent, in_child); error != 0) {
     return fail_errno(error, "setting up for fork failed");
   }
   if (std::atexit(at_exit) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "setting up for exit failed");
