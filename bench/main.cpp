@@ -37,12 +37,12 @@ bool parse(int argc, char **argv, bench::Options &options) {
   for (int name; (name = getopt_long(argc, argv, "", names, nullptr)) != -1;) {
     switch (name) {
       case quick:
-        options.quick = true;
         options.rounds = 15;
         options.heavy_rounds = 3;
         options.heavier_rounds = 1;
         options.target_ns = 1e6;
         options.patience = 3;
+        options.repeat_seconds = 1;
         break;
       case rounds:
         options.rounds = std::atoi(optarg);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts the system calls of one operation, ours beside the bare sequence, with strace. Both processes of a pair are counted.
 
-    bench/syscalls.py --build build
+    bench/syscalls.py --build build --update docs/performance.md
 """
 
 import argparse
@@ -11,6 +11,11 @@ import re
 import shutil
 import subprocess
 import sys
+
+sys.dont_write_bytecode = True  # the source tree stays clean
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FEW, MANY = 20, 120  # the difference leaves out what happens once
@@ -35,17 +40,24 @@ def calls(program: pathlib.Path, only: str, side: str, times: int) -> collection
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (build)")
-    program = parser.parse_args().build / "bench" / "shmalloc-bench"
+    parser.add_argument("--update", type=pathlib.Path, action="append", default=[], help="fill the marked table of this page")
+    options = parser.parse_args()
+    program = options.build / "bench" / "shmalloc-bench"
     if not program.exists() or not shutil.which("strace"):
         sys.exit(f"syscalls.py: needs strace and {program}")
-    print("| | side | system calls an operation | |\n| --- | --- | --- | --- |")
+    lines = ["| | side | calls | which |", "| --- | --- | --- | --- |"]
     for only, sides in LOOKS:
         for side in sides:
             more = calls(program, only, side, MANY)
             more.subtract(calls(program, only, side, FEW))
             each = {name: count / (MANY - FEW) for name, count in more.items() if count >= (MANY - FEW) / 2}
-            text = ", ".join(name if count == 1 else f"{count:.4g} {name}" for name, count in sorted(each.items(), key=lambda item: -item[1]))
-            print(f"| {only if side == sides[0] else ''} | {side} | {sum(each.values()):.4g} | {text} |", flush=True)
+            ordered = sorted(each.items(), key=lambda item: (-item[1], item[0]))
+            text = ", ".join(name if count == 1 else f"{count:.4g} {name}" for name, count in ordered)
+            lines.append(f"| {only if side == sides[0] else ''} | {side} | {sum(each.values()):.4g} | {text} |")
+    table = "\n".join(lines)
+    for path in options.update:
+        path.write_text(report.updated(path.read_text(), {"syscalls": table}))
+    print(table)
     return 0
 
 

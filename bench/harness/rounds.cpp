@@ -60,7 +60,7 @@ Outcome run_once(const Options &options, const Comparison &comparison, const std
     }
     if (disturbed && comparison.alone) {
       ++outcome.disturbed;
-      if (spare-- > 0) {
+      if (spare-- > 0 && watch.so_far().wall < options.repeat_seconds) {
         --round;
         continue;
       }

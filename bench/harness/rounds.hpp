@@ -10,11 +10,11 @@ namespace bench {
 
 struct Options {
   int rounds = 75;
-  int heavy_rounds = 15;   // where a turn takes 10 ms or more
-  int heavier_rounds = 7;  // .. 100 ms
-  double target_ns = 2e6;  // what one side's turn should take: short, so that most turns meet nobody else
-  double patience = 60;    // seconds to wait for a quiet machine, all comparisons together
-  bool quick = false;
+  int heavy_rounds = 15;      // where a turn takes 10 ms or more
+  int heavier_rounds = 7;     // .. 100 ms
+  double target_ns = 2e6;     // what one side's turn should take: short, so that most turns meet nobody else
+  double patience = 60;       // seconds to wait for a quiet machine, all comparisons together
+  double repeat_seconds = 8;  // a comparison that has taken longer repeats no more rounds
   std::string only;  // part of a comparison's name and label
   std::string side;  // for a look from outside (strace, perf): this side alone, `times` times, and nothing is measured
   long times = 1;
