@@ -97,6 +97,7 @@ int run(const Arguments &arguments, bool json) {
   const StorageWish wish = wish_of(arguments);
   ServeParams params;
   params.read_only = arguments.has("read-only");
+  params.json = json;
   params.until_eof = arguments.has("until-eof");
   if (arguments.has("timeout")) params.timeout_ns = arguments.nanoseconds("timeout");
   if (arguments.has("clients")) params.clients = arguments.number("clients", 10, UINT32_MAX);

@@ -11,6 +11,7 @@
 #include "json_writer.hpp"
 #include "report.hpp"
 #include "signals.hpp"
+#include "text.hpp"
 
 namespace shmalloc_tool {
 
@@ -116,9 +117,24 @@ bool wants_json(const std::vector<std::string> &words) {
   return false;
 }
 
+// What no call can return: a release that could not give something back.
+void hear_log(std::int32_t level, const char *message, void *userdata) {
+  const bool json = userdata != nullptr;
+  const char *kind = level == SHMALLOC_LOG_LEVEL_ERROR ? "error" : "warning";
+  if (json) {
+    JsonWriter out;
+    out.object().key("log").object().key("level").text(kind).key("message").text(message).end().end();
+    std::fprintf(stderr, "%s\n", out.str().c_str());
+  } else {
+    std::fprintf(stderr, "shmalloc: %s: %s\n", kind, printable(message).c_str());
+  }
+}
+
 int guarded(const std::vector<std::string> &words) {
   const bool json = wants_json(words);
   const char *name = "";
+  static char yes = 1;
+  shmalloc_set_log(hear_log, SHMALLOC_LOG_LEVEL_WARNING, json ? &yes : nullptr, nullptr, nullptr);
   try {
     const int code = dispatch(words, &name, json);
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) fail_errno(errno, "can't write to standard output");

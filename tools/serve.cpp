@@ -57,7 +57,7 @@ void serve(const Storage &storage, const StopSignals &signals, const ServeParams
         if (serve_client(storage, *params.socket, params.read_only) && ++served == params.clients) return;
       } catch (const Failure &failure) {
         // One client that could not be served is no reason to leave the others.
-        tell(failure, "put", false);
+        tell(failure, "put", params.json);
         pause = monotonic_ns() + INT64_C(100000000);
       }
     }

@@ -14,6 +14,7 @@ struct ServeParams {
   std::uint64_t clients = 0;    // of the socket; 0: any number
   bool until_eof = false;       // of standard input
   bool read_only = false;       // what the clients get
+  bool json = false;            // how failures are told
   const ListeningSocket *socket = nullptr;
 };
 

@@ -156,9 +156,9 @@ Storage storage_of_file(const std::string &path, const StorageWish &wish, Progre
   if (S_ISDIR(there.st_mode)) fail_errno(EISDIR, "can't read " + name);
   const Source source(fd, name, signals);
   const Allocator allocator = make_allocator(wish);
-  // Files of /proc say 0 and hold something: they are read to their end.
-  if (!S_ISREG(there.st_mode) || there.st_size == 0) return of_unknown_size(source, allocator, wish, progress);
+  if (!S_ISREG(there.st_mode)) return of_unknown_size(source, allocator, wish, progress);
   const off_t at = std::max<off_t>(0, lseek(fd, 0, SEEK_CUR));
+  // Files of /proc say 0 and hold something: they are read to their end.
   if (at >= there.st_size) return of_unknown_size(source, allocator, wish, progress);
   return of_known_size(source, allocator, wish, static_cast<std::size_t>(there.st_size - at), progress);
 }

@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,6 +128,16 @@ class Put:
         return status, said
 
 
+def kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+# The search for leaks traces too, and only one can.
+TRACED = dict(os.environ, ASAN_OPTIONS='detect_leaks=0')
+needs_strace = unittest.skipUnless(shutil.which('strace'), 'needs strace')
+
+
 class Case(unittest.TestCase):
     """Ends what it started; whatever a test leaves in /dev/shm is a failure."""
 
@@ -140,6 +151,37 @@ class Case(unittest.TestCase):
         self.addCleanup(self.nothing_is_left)
         self.puts = []
         self.addCleanup(lambda: [put.end(signal.SIGKILL) for put in self.puts if put.process.returncode is None])
+
+    def start(self, *words, **options):
+        """A process that may be waited for without end, with pipes all around it; ends with the test."""
+        pipes = {name: subprocess.PIPE for name in ('stdin', 'stdout', 'stderr')}
+        process = subprocess.Popen(list(map(str, words)), **(pipes | options))
+
+        def end():
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
+        self.addCleanup(end)
+        return process
+
+    def start_traced(self, *words):
+        """A started strace, and the pid of the tool that it runs."""
+        tracer = self.start('strace', *words, env=TRACED)
+        children = Path(f'/proc/{tracer.pid}/task/{tracer.pid}/children')
+        tools = []
+
+        def running():
+            for pid in children.read_text().split():
+                with contextlib.suppress(FileNotFoundError):
+                    if os.readlink(f'/proc/{pid}/exe') == os.path.realpath(TOOL):
+                        tools.append(int(pid))
+            return tools
+        eventually(running, 'the tool runs')
+        self.addCleanup(kill, tools[0])
+        return tracer, tools[0]
 
     def nothing_is_left(self):
         left = names()

@@ -1,15 +1,13 @@
 """get: every way to name a storage, and files that are there with all their bytes or not at all."""
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
 import subprocess
-import unittest
 
-from support import (FAILED, LIMIT, NOT_FOUND, NO_SPACE, OK, PERMISSION, PREFIX, SHM, TOOL, Case, eventually, libc, needs, needs_mounts,
-                     random_bytes, run)
+from support import (FAILED, LIMIT, NOT_FOUND, NO_SPACE, OK, PERMISSION, PREFIX, SHM, TOOL, TRACED, Case, eventually, libc, needs,
+                     needs_mounts, needs_strace, random_bytes, run)
 
 MIB = 1 << 20
 NAMED = (f'--name={PREFIX}_a', f'--prefix={PREFIX}')
@@ -131,7 +129,7 @@ class Socket(Case):
         self.addCleanup(listening.close)
         listening.bind(str(path))
         listening.listen()
-        getting = subprocess.Popen([TOOL, 'get', '-s', path, '-t', '0.2'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        getting = self.start(TOOL, 'get', '-s', path, '-t', '0.2')
         connection, _ = listening.accept()
         answer(connection)
         out, said = getting.communicate(timeout=LIMIT)
@@ -204,19 +202,18 @@ class Writes(Case):
         self.fails(NO_SPACE, 'get', self.handle, '-o', '/dev/full')
         pipe = self.target.parent / 'pipe'
         os.mkfifo(pipe)
-        reader = subprocess.Popen(['cat', pipe], stdout=subprocess.PIPE)
-        getting = subprocess.Popen([TOOL, 'get', self.handle, '-o', pipe])
+        reader = self.start('cat', pipe)
+        getting = self.start(TOOL, 'get', self.handle, '-o', pipe)
         self.assertTrue(reader.communicate(timeout=LIMIT)[0] == self.data)
         self.assertEqual(getting.wait(LIMIT), OK)
         self.assertEqual(self.left(), ['pipe'])
 
     def test_reader_that_leaves(self):
-        getting = subprocess.Popen([TOOL, 'get', self.handle], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        getting = self.start(TOOL, 'get', self.handle)
         self.assertEqual(len(getting.stdout.read(1)), 1)
         getting.stdout.close()
-        said = getting.stderr.read()
-        getting.stderr.close()
         self.assertEqual(getting.wait(LIMIT), FAILED)
+        said = getting.stderr.read()
         self.assertIn(b'Broken pipe', said)
 
     def test_full_device(self):
@@ -234,7 +231,7 @@ class Writes(Case):
         self.fails(NO_SPACE, 'get', self.handle, '-f', '-o', self.target)
         self.assertEqual((self.left(), self.target.read_bytes()), (['out'], b'precious'))
 
-    @unittest.skipUnless(shutil.which('strace'), 'needs strace')
+    @needs_strace
     def test_file_system_without_nameless_files(self):
         """There a temporary name serves; a signal, a full disk or a failed rename leave neither name."""
         def traced(*inject, words=(), expect=OK):
@@ -242,7 +239,8 @@ class Writes(Case):
             # Only the tool opens with O_TMPFILE; strace can't tell, so all opens of the folder itself fail.
             command = ['strace', '-f', '-o', log, '-P', self.target.parent, '-e', 'trace=openat,open',
                        '-e', 'inject=openat,open:error=EOPNOTSUPP']
-            done = subprocess.run([*command, TOOL, 'get', self.handle, '-o', self.target, *words], capture_output=True, timeout=LIMIT)
+            done = subprocess.run([*command, TOOL, 'get', self.handle, '-o', self.target, *words], env=TRACED, capture_output=True,
+                                  timeout=LIMIT)
             self.assertEqual(done.returncode, expect, done.stderr)
             if expect == OK:
                 self.assertRegex(log.read_text(), r'O_TMPFILE.*INJECTED')
@@ -256,19 +254,17 @@ class Writes(Case):
         self.assertTrue(self.target.read_bytes() == self.data)
         self.assertEqual(self.left(), ['out'])
 
+    @needs_strace
     def test_signal_during_the_copy(self):
         """A file that is only half there is nobody's."""
-        if not shutil.which('strace'):
-            self.skipTest('needs strace')
         # The second write waits for so long that the signal certainly comes first.
         log = self.folder / 'strace'
-        getting = subprocess.Popen(['strace', '-o', log, '-e', 'trace=write', '-e', 'inject=write:delay_enter=1000000:when=2', TOOL, 'get',
-                                    self.handle, '-o', self.target], stdin=subprocess.DEVNULL)
-        children = f'/proc/{getting.pid}/task/{getting.pid}/children'
+        tracer, tool = self.start_traced('-o', log, '-e', 'trace=write', '-e', 'inject=write:delay_enter=1000000:when=2', TOOL, 'get', self.handle,
+                                    '-o', self.target)
         eventually(lambda: log.exists() and 'write(' in log.read_text(), 'a part is written')
-        with open(children) as file:
-            os.kill(int(file.read().split()[0]), signal.SIGTERM)
-        self.assertIn(getting.wait(LIMIT), (-signal.SIGTERM, 128 + signal.SIGTERM))
+        os.kill(tool, signal.SIGTERM)
+        tracer.communicate(timeout=LIMIT)
+        self.assertIn(tracer.returncode, (-signal.SIGTERM, 128 + signal.SIGTERM))
         self.assertEqual(self.left(), [])
 
     def test_progress(self):
@@ -278,7 +274,7 @@ class Writes(Case):
     def test_object_that_shrinks(self):
         """A named object can be truncated by anybody who may write it: an error, not a SIGBUS, and no file."""
         put = self.put(*NAMED, self.file(self.data))
-        getting = subprocess.Popen([TOOL, 'get', put.handle], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        getting = self.start(TOOL, 'get', put.handle, bufsize=0)
         got = getting.stdout.read(1)
         os.truncate(SHM / f'{PREFIX}_a', MIB)
         out, said = getting.communicate(timeout=LIMIT)

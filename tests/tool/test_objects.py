@@ -3,7 +3,6 @@ import os
 import re
 import signal
 import struct
-import subprocess
 import sys
 import time
 
@@ -71,8 +70,8 @@ class Objects(Case):
         self.assertEqual(self.succeeds('ls', '-q', '-n', OURS).decode().split(), [name])
         self.assertEqual(self.objects(OURS, '--abandoned'), [])
         # A second holder.
-        peer = subprocess.Popen([sys.executable, '-c', 'import mmap, sys; f = open(sys.argv[1], "r+b"); m = mmap.mmap(f.fileno(), 0); f.close();'
-                                 'print("ready", flush=True); sys.stdin.read()', SHM / f'{PREFIX}_a'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        peer = self.start(sys.executable, '-c', 'import mmap, sys; f = open(sys.argv[1], "r+b"); m = mmap.mmap(f.fileno(), 0); f.close();'
+                          'print("ready", flush=True); sys.stdin.read()', SHM / f'{PREFIX}_a')
         peer.stdout.readline()
         self.assertEqual(self.one(name)['holders'], 2)
         peer.communicate(timeout=LIMIT)

@@ -11,8 +11,8 @@ import subprocess
 import termios
 from pathlib import Path
 
-from support import (BUSY, FAILED, LIMIT, NOT_FOUND, NO_SPACE, OK, PREFIX, SHM, TOOL, Case, eventually, libc, names,
-                     needs_mounts, random_bytes, run)
+from support import (BUSY, FAILED, LIMIT, NOT_FOUND, NO_SPACE, OK, PERMISSION, PREFIX, SHM, TOOL, Case, eventually, libc, names,
+                     needs_mounts, needs_strace, random_bytes, run)
 
 MIB = 1 << 20
 NAMED = (f'--name={PREFIX}_a', f'--prefix={PREFIX}')
@@ -50,7 +50,7 @@ class Copies(Case):
     def test_named_pipe(self):
         pipe = self.folder / 'pipe'
         os.mkfifo(pipe)
-        writer = subprocess.Popen(['sh', '-c', f'printf hello > "{pipe}"'])
+        writer = self.start('sh', '-c', f'printf hello > "{pipe}"')
         put = self.put(pipe)
         self.assertEqual(writer.wait(LIMIT), 0)
         self.assertEqual(self.succeeds('get', put.handle), b'hello')
@@ -214,21 +214,41 @@ class Ends(Case):
         """The pipe gives a part and then nothing: the process dies of the signal, with nothing left behind."""
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number):
-                process = subprocess.Popen([TOOL, 'put', *NAMED, '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                process = self.start(TOOL, 'put', *NAMED, '-')
                 process.stdin.write(bytes(5 * MIB))
                 process.stdin.flush()
                 eventually(names, 'the object is there')
                 process.send_signal(number)
                 self.assertEqual(process.wait(LIMIT), -number)
-                self.assertEqual(process.stdout.read(), b'')
-                process.stdin.close()
-                process.stdout.close()
+                self.assertEqual(process.communicate(), (b'', b''))
                 self.assertEqual(names(), set())
+
+    @needs_strace
+    def test_name_that_can_not_be_removed(self):
+        """What is left is told: by the exit code in the end, in a line of its own when a signal ends the copy."""
+        inject = ('-f', '-o', '/dev/null', '-e', 'trace=unlink,unlinkat', '-e', 'inject=unlink,unlinkat:error=EPERM', TOOL, 'put', *NAMED)
+        tracer, tool = self.start_traced(*inject, self.file(b'hello'))
+        tracer.stdout.readline()
+        os.kill(tool, signal.SIGTERM)
+        said = tracer.communicate(timeout=LIMIT)[1]
+        self.assertIn(tracer.returncode, (FAILED, PERMISSION), said)
+        self.assertRegex(said.decode(), rf'^shmalloc put: .*{PREFIX}_a')
+        (SHM / f'{PREFIX}_a').unlink()
+
+        tracer, tool = self.start_traced(*inject, '-')
+        tracer.stdin.write(bytes(5 * MIB))
+        tracer.stdin.flush()
+        eventually(names, 'the object is there')
+        os.kill(tool, signal.SIGTERM)
+        said = tracer.communicate(timeout=LIMIT)[1]
+        self.assertIn(tracer.returncode, (-signal.SIGTERM, 128 + signal.SIGTERM))
+        self.assertRegex(said.decode(), rf'^shmalloc: error: .*{PREFIX}_a')
+        (SHM / f'{PREFIX}_a').unlink()
 
     def test_signal_before_a_pipe_has_a_writer(self):
         pipe = self.folder / 'pipe'
         os.mkfifo(pipe)
-        process = subprocess.Popen([TOOL, 'put', pipe])
+        process = self.start(TOOL, 'put', pipe)
         eventually(lambda: os.path.exists(f'/proc/{process.pid}/fd') and str(pipe) in map(os.path.realpath, Path(
             f'/proc/{process.pid}/fd').iterdir()), 'it has the pipe open')
         process.send_signal(signal.SIGTERM)
@@ -318,15 +338,13 @@ class Daemon(Case):
         self.ends(put)
 
     def test_caller_dies_during_the_copy(self):
-        process = subprocess.Popen([TOOL, 'put', '-d', *NAMED, '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = self.start(TOOL, 'put', '-d', *NAMED, '-')
         process.stdin.write(bytes(5 * MIB))
         process.stdin.flush()
         eventually(names, 'the object is there')
         process.kill()
-        process.wait(LIMIT)
-        self.assertEqual(process.stdout.read(), b'')  # to the end: the child has closed it too
-        process.stdin.close()
-        process.stdout.close()
+        # To the end of its output: the child has closed it too, although its input goes on.
+        self.assertEqual(process.stdout.read(), b'')
         eventually(lambda: not names(), 'the object is gone')
 
 
@@ -346,7 +364,7 @@ class Shows(Case):
         settings = termios.tcgetattr(theirs)
         settings[1] &= ~termios.OPOST
         termios.tcsetattr(theirs, termios.TCSANOW, settings)
-        process = subprocess.Popen([TOOL, 'put', '-t', '0.05', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs)
+        process = self.start(TOOL, 'put', '-t', '0.05', '-', stderr=theirs)
         os.close(theirs)
         fed = 0
         while not select.select([ours], [], [], 0.1)[0]:
@@ -367,7 +385,6 @@ class Shows(Case):
             shown += got
         os.close(ours)
         self.assertEqual(process.wait(LIMIT), 0)
-        process.stdout.close()
         self.assertTrue(shown.startswith(b'\rput  '), shown)
         self.assertTrue(shown.endswith(b'\r\x1b[K'), shown)
         self.assertNotIn(b'\n', shown)
