@@ -38,12 +38,16 @@ shmalloc_status shmalloc_storage_export_fds(shmalloc_storage *storage, const shm
     if (self == nullptr) return missing("storage");
     if (inout_count == nullptr) return missing("inout_count");
     SHMALLOC_TRY(known, read_params(params));
-    SHMALLOC_TRY(fd, export_descriptor(*self, known));
     const std::size_t room = out_fds != nullptr ? *inout_count : 0;
+    if (room == 0) {
+      SHMALLOC_TRY(one, has_descriptor(*self, known));
+      *inout_count = one ? 1 : 0;
+      if (!one) return {};
+      return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the storage has one descriptor, there is room for none");
+    }
+    SHMALLOC_TRY(fd, export_descriptor(*self, known));
     *inout_count = fd ? 1 : 0;
-    if (!fd) return {};
-    if (room == 0) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the storage has one descriptor, there is room for none");
-    out_fds[0] = fd.take();
+    if (fd) out_fds[0] = fd.take();
     return {};
   });
 }

@@ -33,7 +33,8 @@ typedef enum shmalloc_allocator_flags {
  *    mode           MAP*: permission bits of new files and objects, octal (0600)
  *    populate       MAP*: 1 maps every page at creation, 0 at first touch (0). Blocks are reserved in either case
  *    export_ttl_ms  MAP*: how long an export keeps a released storage (10000); see shmalloc_storage_export
- *    manager        MAP_REFCOUNTED: path of a torch_shm_manager socket to register names with; empty: none ()
+ *    manager        MAP_REFCOUNTED: path of a torch_shm_manager socket to register names with; empty: none (). Making a storage waits for its
+ *                   answer, at most 5 seconds
  *  Keys that a kind does not have are INVALID for it. */
 typedef struct shmalloc_allocator_params {
   size_t struct_size;

@@ -95,7 +95,8 @@ typedef struct shmalloc_handle_info {
  *  @param bytes (array *inout_length)(nullable) where to write; SHMALLOC_HANDLE_MAX is always enough
  *  @param inout_length (inout) in: room of bytes; out: length needed
  *  @return OK; NO_SPACE with the length set; CLOSED; UNSUPPORTED: private memory, see shmalloc_storage_share, or its name is too long for
- *  a handle: use DESCRIPTOR or a socket; PERMISSION: writable export of sealed or read-only memory.
+ *  a handle: use DESCRIPTOR or a socket; PERMISSION: writable export of sealed or read-only memory;
+ *  STALE: a peer truncated it.
  *  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_export(shmalloc_storage *storage, const shmalloc_export_params *params,
                                                      uint8_t *bytes, size_t *inout_length, shmalloc_error *err);
@@ -106,12 +107,13 @@ SHMALLOC_API shmalloc_status shmalloc_storage_export(shmalloc_storage *storage, 
  *  @param params (copied)(nullable) as for shmalloc_storage_export
  *  @param out_fds (array *inout_count)(owned)(nullable) close-on-exec; with READ_ONLY they can't be made to write
  *  @param inout_count (inout) in: room of out_fds; out: number needed
- *  @return OK; NO_SPACE with the count set; UNSUPPORTED: no descriptor leads to it; PERMISSION, CLOSED as above.
+ *  @return OK; NO_SPACE with the count set; UNSUPPORTED: no descriptor leads to it; PERMISSION, CLOSED as above; STALE: a peer truncated it.
  *  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_export_fds(shmalloc_storage *storage, const shmalloc_export_params *params,
                                                          int32_t *out_fds, size_t *inout_count, shmalloc_error *err);
 
-/** @brief Open a handle. Everything in it is checked against what is found, and the bytes of a stranger do no harm. Each import is a
+/** @brief Open a handle. Everything in it is checked against what is found. Handles without descriptors carry names that are opened with
+ *  this process's rights: take such bytes from those whom you would let choose what you open, and messages (receive) from anybody. Each import is a
  *  storage of its own, in the exporting process too; whether two of them share an address is not promised.
  *  @param bytes (array length)(borrowed) the handle
  *  @param length of it
@@ -149,7 +151,8 @@ SHMALLOC_API shmalloc_status shmalloc_storage_send(int32_t socket, shmalloc_stor
  *  @param params (copied)(nullable) for each of them
  *  @param out_storages (array *inout_count)(owned) one reference each
  *  @param inout_count (inout) in: room, SHMALLOC_MESSAGE_MAX is always enough; out: how many came, at least 1
- *  @return OK; NO_SPACE: more than room, nothing was taken and the number is set; TIMEOUT, INTERRUPTED: nothing was taken; PEER_GONE: the
+ *  @return OK; NO_SPACE: more than room, nothing was taken and the number is set; or with
+ *  number 0, the descriptor table is full and the message is lost; TIMEOUT, INTERRUPTED: nothing was taken; PEER_GONE: the
  *  other end closed; CORRUPT: not from shmalloc_storage_send; PERMISSION; as shmalloc_storage_import: then the whole message is dropped.
  *  Threading: serial for one socket. Call: wait +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_receive(int32_t socket, const shmalloc_import_params *params,

@@ -23,7 +23,7 @@ typedef enum shmalloc_object_flags {
   SHMALLOC_OBJECT_COUNTED = 2,   /**< begins with PyTorch's reference count */
   SHMALLOC_OBJECT_LOCKED = 4,    /**< a living process that uses shmalloc holds it; true in every pid namespace */
   SHMALLOC_OBJECT_ABANDONED = 8, /**< nobody holds it: shmalloc_machine_reclaim would remove it */
-  SHMALLOC_OBJECT_UNCERTAIN = 16 /**< some processes of its owner could not be looked into */
+  SHMALLOC_OBJECT_UNCERTAIN = 16 /**< there may be holders that can't be seen from here */
 } shmalloc_object_flags;
 
 /** One shared object. Handed to shmalloc_object_fn; struct_size is what the library knows. */
@@ -39,7 +39,7 @@ typedef struct shmalloc_object_info {
   int32_t holder_pid;  /**< one of them, 0 for none; for people */
   int32_t uid;         /**< owner */
   uint32_t mode;       /**< permission bits */
-  char name[264];      /**< "/name" of a shm object; "memfd:name", "deleted:/name" of one without a name */
+  char name[272];      /**< "/name" of a shm object; "memfd:name", "deleted:/name" of one without a name */
 } shmalloc_object_info;
 
 /** Hears of one object; `object` lives during the call only. Not 0: stop. */
@@ -59,7 +59,7 @@ typedef enum shmalloc_reclaim_flags {
 SHMALLOC_API shmalloc_status shmalloc_machine_describe(char *text, size_t *inout_length, shmalloc_error *err);
 
 /** @brief Visit the shared objects of shmalloc's and of PyTorch's making that this user can see.
- *  @param prefix (borrowed)(nullable) of names made by shmalloc; NULL: "shmalloc"
+ *  @param prefix (borrowed)(nullable) of names made by shmalloc, without the underscore that follows it; NULL: "shmalloc"
  *  @param fn called for each
  *  @param userdata (borrowed)(nullable) passed to fn
  *  @return OK.  Threading: any. Call: work +cb. Since: 0.1 */

@@ -30,7 +30,7 @@ typedef enum shmalloc_mapped_flags {
   SHMALLOC_MAPPED_EXCLUSIVE = 4, /**< the name must not exist: else EXISTS */
   SHMALLOC_MAPPED_NOCREATE = 8,  /**< the name must exist: else NOT_FOUND. It may still grow; no effect on a private view */
   SHMALLOC_MAPPED_KEEPFD =
-      16, /**< keep the descriptor, see info.fd. Objects without a name keep it always: it is how they are shared */
+      16, /**< keep the descriptor, see info.fd. What has no name keeps it always, but for private views: nothing else leads to it */
   SHMALLOC_MAPPED_FROMFD = 32,
   SHMALLOC_MAPPED_UNLINK = 64, /**< remove the name once mapped */
   SHMALLOC_MAPPED_NO_GROW =
@@ -42,7 +42,7 @@ typedef enum shmalloc_mapped_flags {
 
 /** Bits of shmalloc_storage_params.flags. */
 typedef enum shmalloc_storage_flags {
-  SHMALLOC_STORAGE_ZEROED = 1 /**< every byte is 0; kind MAP does so anyway for what is new */
+  SHMALLOC_STORAGE_ZEROED = 1 /**< new memory is all 0; that of MAP* is so anyway, and what exists stays as it is */
 } shmalloc_storage_flags;
 
 /** What a new storage needs beyond its size. Input. All zero: the allocator's defaults. A field that the kind does not have must be 0. */
@@ -91,7 +91,7 @@ typedef struct shmalloc_storage_info {
   int32_t kind;    /**< shmalloc_allocator_kind; DEFAULT for adopted memory */
   uint32_t state;  /**< shmalloc_storage_state_flags */
   uint32_t mapped; /**< shmalloc_mapped_flags in force */
-  int32_t fd;      /**< (borrowed) valid as long as the storage is open; -1: none kept */
+  int32_t fd;      /**< (borrowed) valid as long as the storage is open and its exports are not revoked; -1: none kept */
 } shmalloc_storage_info;
 
 /** What a range is used for. */
@@ -197,7 +197,7 @@ SHMALLOC_API shmalloc_status shmalloc_storage_get_info(shmalloc_storage *storage
  *  @param storage (borrowed)
  *  @param text (array *inout_length)(nullable) where to write; ends with a zero byte
  *  @param inout_length (inout) in: room of text; out: bytes needed, zero byte included
- *  @return OK; NOT_FOUND: it has none; NO_SPACE with the length set.  Threading: any. Call: work. Since: 0.1 */
+ *  @return OK; NOT_FOUND: it has none; CLOSED; NO_SPACE with the length set.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_get_name(shmalloc_storage *storage, char *text, size_t *inout_length,
                                                        shmalloc_error *err);
 
@@ -272,7 +272,7 @@ SHMALLOC_API shmalloc_status shmalloc_storage_grow(shmalloc_storage *storage, si
 /** @brief From here on nobody writes it, neither this process nor those that open it later.
  *  @param storage (borrowed)
  *  @return OK, also when it is so already; BUSY: pinned for writing, or another process maps it writable; UNSUPPORTED: only nameless objects have
- *  seals; CLOSED.  Threading: any; nobody may write meanwhile. Call: work. Since: 0.1 */
+ *  seals, and what is still written here must be sealed before it is exported READ_ONLY; STALE: a peer truncated it; CLOSED.  Threading: any; nobody may write meanwhile. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_seal(shmalloc_storage *storage, shmalloc_error *err);
 
 #ifdef __cplusplus

@@ -75,7 +75,9 @@ static void messages_keep_their_order_and_kinds(void **state) {
     sent[4] = sent[0]; /* twice in one message: one descriptor */
     sent[5] = sent[1];
     for (int i = 0; i < 3; ++i) ((char *)shmalloc_storage_data(sent[i]))[0] = (char)('a' + i);
-    OK(shmalloc_storage_send(sockets.one, sent, 6, NULL, err));
+    shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
+    params.ttl_ns = SHMALLOC_TIME_NONE; /* a counted object is joined by its name, which would be kept for a while */
+    OK(shmalloc_storage_send(sockets.one, sent, 6, &params, err));
     OK(shmalloc_storage_send(sockets.one, sent + 1, 1, NULL, err));
     size_t room = 6;
     OK(shmalloc_storage_receive(sockets.other, NULL, received, &room, err));
@@ -97,6 +99,24 @@ static void messages_keep_their_order_and_kinds(void **state) {
   shmalloc_allocator_release(map);
   shmalloc_allocator_release(counted);
   SAME(before);
+}
+
+static void a_counted_object_outlives_its_sender_on_the_way(void **state) {
+  (void)state;
+  const struct sockets sockets = connected(SOCK_STREAM);
+  shmalloc_allocator *counted = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED, "export_ttl_ms:1000000");
+  shmalloc_storage *storage = NULL;
+  shmalloc_storage *received = NULL;
+  size_t room = 1;
+  OK(shmalloc_storage_create(counted, 30, 0, NULL, &storage, err));
+  strcpy(shmalloc_storage_data(storage), "still there");
+  OK(shmalloc_storage_send(sockets.one, &storage, 1, NULL, err));
+  shmalloc_storage_release(storage);
+  OK(shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
+  assert_string_equal(shmalloc_storage_data(received), "still there");
+  shmalloc_storage_release(received);
+  shmalloc_allocator_release(counted);
+  hang_up(sockets);
 }
 
 static void read_only_holds_over_sockets(void **state) {
@@ -265,6 +285,49 @@ static void hostile_messages_leave_nothing(void **state) {
   close(good.fd);
 }
 
+/* A handle without a descriptor names what the receiver would open with his own rights: a message may not. */
+static void messages_open_nothing_by_name(void **state) {
+  (void)state;
+  const struct raw good = record();
+  struct sockets sockets = connected(SOCK_STREAM);
+  struct raw bad = good;
+  bad.bytes[12] = 0; /* no descriptors */
+  bad.bytes[34] = 0; /* nor one for the record */
+  uint32_t crc = ~0U;
+  for (size_t i = 32; i < bad.length; ++i) {
+    crc ^= bad.bytes[i];
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0);
+  }
+  crc = ~crc;
+  for (int i = 0; i < 4; ++i) bad.bytes[20 + i] = (uint8_t)(crc >> 8 * i);
+  send_raw(sockets.one, &bad, 0);
+  shmalloc_storage *received = NULL;
+  size_t room = 1;
+  FAILS(PERMISSION, "right", shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
+  assert_null(received);
+  hang_up(sockets);
+  close(good.fd);
+}
+
+
+static void a_bad_datagram_does_not_block_those_behind_it(void **state) {
+  (void)state;
+  struct sockets sockets = connected(SOCK_SEQPACKET);
+  shmalloc_storage *storage = NULL;
+  shmalloc_storage *received = NULL;
+  size_t room = 1;
+  OK(shmalloc_storage_create(NULL, 10, 0, NULL, &storage, err));
+  assert_int_equal(send(sockets.one, "nonsense", 8, 0), 8);
+  assert_int_equal(send(sockets.one, "", 0, 0), 0);
+  OK(shmalloc_storage_send(sockets.one, &storage, 1, NULL, err));
+  FAILS(CORRUPT, "begin", shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
+  FAILS(CORRUPT, "begin", shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
+  OK(shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
+  shmalloc_storage_release(received);
+  shmalloc_storage_release(storage);
+  hang_up(sockets);
+}
+
 static void descriptor_table_full_at_receive_loses_nothing_of_ours(void **state) {
   (void)state;
   const struct held before = look();
@@ -349,10 +412,13 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_message_carries_up_to_253),
       cmocka_unit_test(messages_keep_their_order_and_kinds),
+      cmocka_unit_test(a_counted_object_outlives_its_sender_on_the_way),
       cmocka_unit_test(read_only_holds_over_sockets),
       cmocka_unit_test(arguments_are_checked),
       cmocka_unit_test(another_user_is_refused_when_asked),
       cmocka_unit_test(hostile_messages_leave_nothing),
+      cmocka_unit_test(messages_open_nothing_by_name),
+      cmocka_unit_test(a_bad_datagram_does_not_block_those_behind_it),
       cmocka_unit_test(descriptor_table_full_at_receive_loses_nothing_of_ours),
       cmocka_unit_test(a_signal_interrupts_waiting_and_nothing_else),
       cmocka_unit_test(receiver_that_dies_in_the_middle_takes_nothing_along),

@@ -25,6 +25,7 @@ struct SharedObject {
   bool named = false;         // the path can be opened by others
   bool read_only = false;     // mapped for reading only
   bool private_view = false;  // copy on write: what is written here nobody else sees
+  bool empty = false;         // there are no bytes to get at
   int seals = 0;              // as far as known
 
   bool inode_unknown() const { return identity.inode == 0; }
@@ -40,10 +41,14 @@ class Memory {
   // Gives everything back. `inherited`: this process got it by fork, so what the parent holds stays. Afterwards nothing is held, even
   // when the answer is an error that tells what could not be removed. Called once.
   virtual Result<void> close(bool inherited) = 0;
+  // The same for one that was never handed out: what making it left on disk goes too.
+  virtual void discard() { static_cast<void>(close(false)); }
   virtual Result<void> grow(std::size_t) { return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of this kind can't grow"); }
   virtual Result<void> seal() {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this storage can't be sealed: only nameless shared objects (memfd) have seals");
   }
+  // After a seal against shrinking: is everything still there? Then it is stable from now on. STALE if not.
+  virtual Result<void> check_length() { return {}; }
   // The object that others can open; NULL for private memory.
   virtual SharedObject *object() { return nullptr; }
   // PyTorch's count, for those that have one. Change 0 only reads it.

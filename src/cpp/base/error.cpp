@@ -8,8 +8,22 @@
 namespace shmalloc {
 namespace {
 
-// Paths are bytes, messages are UTF-8: whatever is none becomes '?', the character that the end of the buffer cut included.
-void make_utf8(char *text) {
+void write(Error &error, Status status, int os_error, const char *format, va_list arguments) {
+  error.status = status;
+  error.os_error = os_error;
+  error.backend_error = 0;
+  const int length = std::vsnprintf(error.message, sizeof error.message, format, arguments);
+  if (os_error != 0 && length >= 0 && static_cast<std::size_t>(length) < sizeof error.message - 1) {
+    const char *text = strerrordesc_np(os_error);
+    std::snprintf(error.message + length, sizeof error.message - static_cast<std::size_t>(length), ": %s",
+                  text != nullptr ? text : "unknown error");
+  }
+  make_clean(error.message);
+}
+
+}  // namespace
+
+void make_clean(char *text) {
   auto *at = reinterpret_cast<unsigned char *>(text);
   while (*at != 0) {
     const int more = *at < 0x80                            ? 0
@@ -22,25 +36,10 @@ void make_utf8(char *text) {
     const bool bad = more < 0 || have < more ||
                      (more == 2 && ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f))) ||
                      (more == 3 && ((at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f)));
-    if (bad) *at = '?';
+    if (bad || *at < 0x20) *at = bad ? '?' : ' ';
     at += bad ? 1 : more + 1;
   }
 }
-
-void write(Error &error, Status status, int os_error, const char *format, va_list arguments) {
-  error.status = status;
-  error.os_error = os_error;
-  error.backend_error = 0;
-  const int length = std::vsnprintf(error.message, sizeof error.message, format, arguments);
-  if (os_error != 0 && length >= 0 && static_cast<std::size_t>(length) < sizeof error.message - 1) {
-    const char *text = strerrordesc_np(os_error);
-    std::snprintf(error.message + length, sizeof error.message - static_cast<std::size_t>(length), ": %s",
-                  text != nullptr ? text : "unknown error");
-  }
-  make_utf8(error.message);
-}
-
-}  // namespace
 
 Error fail(Status status, int os_error, const char *format, ...) {
   Error error;

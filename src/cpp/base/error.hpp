@@ -17,6 +17,9 @@ Status status_of(int os_error);
 // The same as fail(status_of(os_error), os_error, ...).
 [[gnu::format(printf, 2, 3)]] Error fail_errno(int os_error, const char *format, ...);
 
+// Makes text valid UTF-8 on one line: what is none becomes '?', the character that an end cut included.
+void make_clean(char *text);
+
 const char *status_name(int status);
 
 }  // namespace shmalloc

@@ -7,6 +7,8 @@
 #include <new>
 #include <shared_mutex>
 
+#include "base/handle.hpp"
+
 namespace shmalloc {
 namespace {
 
@@ -19,7 +21,8 @@ struct Listener {
 constinit std::shared_mutex mutex;
 constinit Listener listener{};
 constinit std::atomic<int> threshold{0};
-thread_local bool listening = false;  // This thread is in a listener: its lines are dropped.
+constinit std::atomic<unsigned> renewed{0};  // how often fork gave us a fresh lock
+thread_local bool listening = false;         // This thread is in a listener: its lines are dropped.
 
 }  // namespace
 
@@ -38,21 +41,23 @@ bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn 
 }
 
 void log(int level, const char *format, ...) {
-  if (level > threshold.load(std::memory_order_relaxed) || listening) return;
+  if (level > threshold.load(std::memory_order_relaxed) || listening || exiting.load(std::memory_order_relaxed)) return;
   va_list arguments;
   va_start(arguments, format);
   char line[512];
   std::vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
+  make_clean(line);
   listening = true;
-  {
-    std::shared_lock lock(mutex);
-    if (listener.fn != nullptr && level <= threshold.load(std::memory_order_relaxed)) listener.fn(level, line, listener.userdata);
-  }
+  mutex.lock_shared();
+  const unsigned before = renewed.load(std::memory_order_relaxed);
+  if (listener.fn != nullptr && level <= threshold.load(std::memory_order_relaxed)) listener.fn(level, line, listener.userdata);
+  // A listener that forked returns in the child as well, where the lock is a new one.
+  if (before == renewed.load(std::memory_order_relaxed)) mutex.unlock_shared();
   listening = false;
 }
 
-// A listener that forks holds the lock already, and goes on holding it in the child.
+// A listener that forks holds the lock already.
 void lock_log() {
   if (!listening) mutex.lock();
 }
@@ -60,7 +65,8 @@ void unlock_log() {
   if (!listening) mutex.unlock();
 }
 void renew_log_lock() {
-  if (!listening) new (&mutex) std::shared_mutex();
+  new (&mutex) std::shared_mutex();
+  renewed.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace shmalloc

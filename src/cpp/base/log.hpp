@@ -9,7 +9,8 @@ namespace shmalloc {
 // False, and nothing done, in a listener.
 bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn destroy_fn);
 
-// Formats and delivers a line if somebody listens at that level.
+// Formats and delivers a line if somebody listens at that level. Never with a lock of ours held: a listener may call us, and fork takes
+// this lock before all others.
 [[gnu::format(printf, 2, 3)]] void log(int level, const char *format, ...);
 
 // Held across fork, see storage/process.cpp. A child starts with a fresh lock: a writer's lock knows its thread by a number that fork

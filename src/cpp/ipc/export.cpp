@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <limits>
@@ -19,11 +18,13 @@ Error no_object() {
               "private memory can't be opened by others: shmalloc_storage_share makes it shareable");
 }
 
-// The object behind a storage, made ready for what is asked: sealed against new writers for a read-only export.
-Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags) {
+// The object behind a storage, made ready for what is asked: sealed against new writers for a read-only export, if `seal` says that the
+// export is going to happen.
+Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags, bool seal) {
   SharedObject *object = memory.object();
   if (object == nullptr || object->private_view) return no_object();
-  if (!object->fd && !object->named && memory.capacity > 0) {
+  if (object->empty) return object;
+  if (!object->fd && !object->named) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
                 "the storage has neither a name nor a descriptor (KEEPFD) that leads to its memory");
   }
@@ -43,10 +44,10 @@ Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
                 "what has a name can't be exported READ_ONLY: whoever may open it may write it. Use nameless memory (MEMFD)");
   }
-  if ((object->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == 0) {
+  if (seal && (object->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == 0) {
     SHMALLOC_CHECK(os::add_seals(object->fd.get(), F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK, "the storage"));
     object->seals |= F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK;
-    memory.stable.store(true, std::memory_order_relaxed);
+    SHMALLOC_CHECK(memory.check_length());
   }
   return object;
 }
@@ -59,25 +60,26 @@ std::int64_t deadline_of(std::int64_t ttl_ns, std::uint64_t default_ms) {
   return ttl > std::numeric_limits<std::int64_t>::max() - now ? std::numeric_limits<std::int64_t>::max() : now + ttl;
 }
 
-Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, std::uint32_t flags) {
+Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, std::uint32_t flags, std::size_t room) {
   HandleBytes out;
   wire::Handle handle;
   handle.kind = static_cast<std::uint32_t>(kind);
   handle.size = memory.size;
   handle.capacity = memory.capacity;
   handle.flags = flags & SHMALLOC_EXPORT_READ_ONLY;
-  if (memory.capacity == 0 && memory.object() != nullptr && !memory.object()->named) {
+  if (memory.object() != nullptr && memory.object()->empty) {
     handle.route = out.route = SHMALLOC_HANDLE_ROUTE_EMPTY;
     out.length = wire::encode(handle, out.bytes);
     return out;
   }
-  SHMALLOC_TRY(object, prepare(memory, flags));
+  SHMALLOC_TRY(object,
+               prepare(memory, flags, room >= wire::kHandleFixed));  // What is read-only has no name, so that is its length.
   handle.offset = object->offset + object->header;
   handle.header = static_cast<std::uint32_t>(object->header);
   handle.object_device = object->identity.device;
   handle.inode = object->identity.inode;
   handle.born_ns = object->identity.born_ns;
-  handle.pid = getpid();
+  handle.pid = os::calls.getpid();
   if ((flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0 && object->header == 0) {  // A counted object is joined by its name.
     handle.route = SHMALLOC_HANDLE_ROUTE_DESCRIPTOR;
   } else if (object->named) {
@@ -101,8 +103,8 @@ Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, 
 
 Result<HandleBytes> torch_handle(Memory &memory, const shmalloc_export_params &params, std::size_t room) {
   HandleBytes out;
-  SharedObject *object = memory.object();
-  if (object == nullptr) return no_object();
+  out.route = params.format == SHMALLOC_HANDLE_FORMAT_TORCH_FD ? SHMALLOC_HANDLE_ROUTE_DESCRIPTOR : SHMALLOC_HANDLE_ROUTE_SHM;
+  SHMALLOC_TRY(object, prepare(memory, params.flags, true));
   std::string text;
   if (params.format == SHMALLOC_HANDLE_FORMAT_TORCH_FD) {
     if (object->header != 0)
@@ -150,25 +152,30 @@ Result<void> check_export(const shmalloc_export_params &params) {
 
 Result<HandleBytes> export_handle(Storage &storage, const shmalloc_export_params &params, std::size_t room) {
   SHMALLOC_CHECK(check_export(params));
-  const std::uint64_t default_ms = storage.export_ttl_ms();
   return storage.with_memory([&](Memory &memory) -> Result<HandleBytes> {
-    auto handle = params.format == SHMALLOC_HANDLE_FORMAT_NATIVE ? native_handle(memory, storage.kind(), params.flags)
+    auto handle = params.format == SHMALLOC_HANDLE_FORMAT_NATIVE ? native_handle(memory, storage.kind(), params.flags, room)
                                                                  : torch_handle(memory, params, room);
-    if (handle && handle->length <= room && (params.flags & SHMALLOC_EXPORT_DESCRIPTOR) == 0 &&
-        params.format != SHMALLOC_HANDLE_FORMAT_TORCH_FD) {
-      storage.exported_until(deadline_of(params.ttl_ns, default_ms));
+    // Bytes that find the memory by themselves keep it for a while; a descriptor keeps it anyway.
+    if (handle && handle->length <= room && handle->route != SHMALLOC_HANDLE_ROUTE_DESCRIPTOR) {
+      storage.exported_until(deadline_of(params.ttl_ns, storage.export_ttl_ms()));
     }
     return handle;
+  });
+}
+
+Result<bool> has_descriptor(Storage &storage, const shmalloc_export_params &params) {
+  SHMALLOC_CHECK(check_export(params));
+  return storage.with_memory([&](Memory &memory) -> Result<bool> {
+    SHMALLOC_TRY(object, prepare(memory, params.flags, false));
+    return !object->empty;
   });
 }
 
 Result<os::UniqueFd> export_descriptor(Storage &storage, const shmalloc_export_params &params) {
   SHMALLOC_CHECK(check_export(params));
   return storage.with_memory([&](Memory &memory) -> Result<os::UniqueFd> {
-    SharedObject *object = memory.object();
-    if (object == nullptr || object->private_view) return no_object();
-    if (memory.capacity == 0 && !object->fd) return os::UniqueFd();
-    SHMALLOC_CHECK(prepare(memory, params.flags));
+    SHMALLOC_TRY(object, prepare(memory, params.flags, true));
+    if (object->empty) return os::UniqueFd();
     const bool read_only = (params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0;
     if (object->fd) return read_only ? os::reopen(object->fd.get(), O_RDONLY) : os::duplicate(object->fd.get());
     os::UniqueFd fd = os::open_path(object->path.c_str(), O_RDWR | O_NONBLOCK);

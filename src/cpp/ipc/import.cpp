@@ -52,15 +52,18 @@ Result<os::UniqueFd> open_by_process(const wire::Handle &handle, bool read_only)
   return error;
 }
 
+Result<void> check_size(const os::FileFacts &facts, const wire::Handle &handle) {
+  if (facts.size >= handle.offset + handle.size) return {};
+  return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of %s, the object has %s: it was truncated, or the handle is forged",
+              size_text(handle.offset + handle.size).text, size_text(facts.size).text);
+}
+
 Result<std::unique_ptr<Memory>> map_descriptor(int fd, const wire::Handle &handle, bool read_only) {
   SHMALLOC_TRY(facts, os::look(fd, "the descriptor"));
   if (!facts.regular) return fail(SHMALLOC_STATUS_INVALID, 0, "the descriptor is neither a file nor shared memory");
   if (facts.identity != identity_of(handle))
     return fail(SHMALLOC_STATUS_CORRUPT, 0, "the descriptor is not the one that the handle speaks of");
-  if (facts.size < handle.offset + handle.size) {
-    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of %s, the object has %s: it was truncated, or the handle is forged",
-                size_text(handle.offset + handle.size).text, size_text(facts.size).text);
-  }
+  SHMALLOC_CHECK(check_size(facts, handle));
   if (!read_only && (os::seals_of(fd) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0) {
     return fail(SHMALLOC_STATUS_PERMISSION, 0, "the memory was sealed against new writers: import it with READ_ONLY");
   }
@@ -94,6 +97,7 @@ Result<std::unique_ptr<Memory>> map_shm(const wire::Handle &handle, bool read_on
     return fail_errno(error, "the shm object %s is gone", name.c_str());
   if (facts.identity != identity_of(handle))
     return fail(SHMALLOC_STATUS_STALE, 0, "the shm object %s is another one by now", name.c_str());
+  SHMALLOC_CHECK(check_size(facts, handle));
   std::unique_ptr<MapMemory> empty(new (std::nothrow) MapMemory());
   if (empty == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   SHMALLOC_TRY(memory, MapMemory::open(plan, request, std::move(empty)));
@@ -112,13 +116,24 @@ Result<std::unique_ptr<Memory>> map_counted(const wire::Handle &handle, bool rea
   os::FileFacts facts;
   if (const int error = os::look_at(path.c_str(), &facts); error != 0)
     return fail_errno(error, "the shm object %s is gone", name.c_str());
-  if (facts.identity != identity_of(handle))
-    return fail(SHMALLOC_STATUS_STALE, 0, "the shm object %s is another one by now", name.c_str());
-  return attach_refcounted(name.c_str(), handle.size, "", false);
+  const os::Identity expected = identity_of(handle);
+  if (facts.identity != expected) return fail(SHMALLOC_STATUS_STALE, 0, "the shm object %s is another one by now", name.c_str());
+  SHMALLOC_CHECK(check_size(facts, handle));
+  return attach_refcounted(name.c_str(), handle.size, "", false, &expected);
+}
+
+Result<void> check_shown(int fd, const wire::Handle &handle) {
+  const int mode = os::calls.fcntl(fd, F_GETFL);
+  SHMALLOC_TRY(facts, os::look(fd, "the descriptor"));
+  if (mode < 0 || (mode & (O_ACCMODE | O_PATH)) != O_RDWR || facts.identity != identity_of(handle)) {
+    return fail(SHMALLOC_STATUS_PERMISSION, 0,
+                "the descriptor in the message does not show its sender's right to what the handle names");
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Memory>> open_native(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
-                                            std::uint32_t flags) {
+                                            std::uint32_t flags, bool shown) {
   wire::Handle handle;
   const char *why = "";
   switch (wire::decode(bytes, length, &handle, &why)) {
@@ -144,6 +159,13 @@ Result<std::unique_ptr<Memory>> open_native(const std::uint8_t *bytes, std::size
     if (empty == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
     SHMALLOC_TRY(memory, MapMemory::open(plan, MapRequest(), std::move(empty)));
     return std::unique_ptr<Memory>(std::move(memory));
+  }
+  if (shown) {
+    // Whoever sent this could open the object himself: the descriptor shows it.
+    if (fd_count != 1)
+      return fail(SHMALLOC_STATUS_PERMISSION, 0,
+                  "the message has a handle without the descriptor that shows its sender's right to it");
+    if (counted) SHMALLOC_CHECK(check_shown(fds[0], handle));
   }
   if (counted) return map_counted(handle, read_only);
   if (fd_count == 1) return map_descriptor(fds[0], handle, read_only);
@@ -197,36 +219,54 @@ Result<std::unique_ptr<Memory>> open_torch_file(std::string_view text, std::uint
   const std::string name(text.substr(first + 1, second - first - 1));
   if (name.empty() || name[0] != '/')
     return fail(SHMALLOC_STATUS_CORRUPT, 0, "the name in a TORCH_FILE handle begins with a slash");
-  return attach_refcounted(name.c_str(), size, manager.c_str(), (flags & SHMALLOC_IMPORT_COUNTED) != 0);
+  return attach_refcounted(name.c_str(), size, manager.c_str(), (flags & SHMALLOC_IMPORT_COUNTED) != 0, nullptr);
 }
 
 }  // namespace
 
-Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
-                                   const shmalloc_import_params &params) {
+Result<void> check_import(const shmalloc_import_params &params) {
   if ((params.flags & ~kFlags) != 0) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "import flags %#x are not known to this version", params.flags & ~kFlags);
   }
-  const std::string_view text(reinterpret_cast<const char *>(bytes), length);
-  auto memory = [&]() -> Result<std::unique_ptr<Memory>> {
-    if ((params.flags & SHMALLOC_IMPORT_COUNTED) != 0 && params.format != SHMALLOC_HANDLE_FORMAT_TORCH_FILE) {
-      return fail(SHMALLOC_STATUS_INVALID, 0, "COUNTED goes with format TORCH_FILE");
-    }
-    switch (params.format) {
-      case SHMALLOC_HANDLE_FORMAT_NATIVE:
-        return open_native(bytes, length, fds, fd_count, params.flags);
-      case SHMALLOC_HANDLE_FORMAT_TORCH_FD:
-        return open_torch_fd(text, fds, fd_count, (params.flags & SHMALLOC_IMPORT_READ_ONLY) != 0);
-      case SHMALLOC_HANDLE_FORMAT_TORCH_FILE:
-        return open_torch_file(text, params.flags);
-      default:
-        return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "handle format %d is not known to this version", params.format);
-    }
-  }();
+  if (params.timeout_ns < SHMALLOC_TIME_NONE) {
+    return fail(SHMALLOC_STATUS_INVALID, 0, "timeout_ns %lld is no time", static_cast<long long>(params.timeout_ns));
+  }
+  if ((params.flags & SHMALLOC_IMPORT_COUNTED) != 0 && params.format != SHMALLOC_HANDLE_FORMAT_TORCH_FILE) {
+    return fail(SHMALLOC_STATUS_INVALID, 0, "COUNTED goes with format TORCH_FILE");
+  }
+  return {};
+}
+
+namespace {
+
+Result<Ref<Storage>> storage_over(Result<std::unique_ptr<Memory>> memory) {
   if (!memory) return memory.error();
   const bool counted = (*memory)->object()->header != 0;
   return Storage::make(std::move(*memory), {}, counted ? SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED : SHMALLOC_ALLOCATOR_KIND_MAP,
                        true);
+}
+
+}  // namespace
+
+Result<Ref<Storage>> import_message(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
+                                    const shmalloc_import_params &params) {
+  return storage_over(open_native(bytes, length, fds, fd_count, params.flags, true));
+}
+
+Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
+                                   const shmalloc_import_params &params) {
+  SHMALLOC_CHECK(check_import(params));
+  const std::string_view text(reinterpret_cast<const char *>(bytes), length);
+  switch (params.format) {
+    case SHMALLOC_HANDLE_FORMAT_NATIVE:
+      return storage_over(open_native(bytes, length, fds, fd_count, params.flags, false));
+    case SHMALLOC_HANDLE_FORMAT_TORCH_FD:
+      return storage_over(open_torch_fd(text, fds, fd_count, (params.flags & SHMALLOC_IMPORT_READ_ONLY) != 0));
+    case SHMALLOC_HANDLE_FORMAT_TORCH_FILE:
+      return storage_over(open_torch_file(text, params.flags));
+    default:
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "handle format %d is not known to this version", params.format);
+  }
 }
 
 }  // namespace shmalloc

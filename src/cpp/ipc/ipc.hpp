@@ -18,11 +18,17 @@ struct HandleBytes {
 Result<void> check_export(const shmalloc_export_params &params);
 // A handle. Without room in the caller's buffer (`room` too small) nothing is counted or kept, only the length is told.
 Result<HandleBytes> export_handle(Storage &storage, const shmalloc_export_params &params, std::size_t room);
+// Whether there will be one; changes nothing.
+Result<bool> has_descriptor(Storage &storage, const shmalloc_export_params &params);
 // A descriptor for the receiver; none for an empty storage.
 Result<os::UniqueFd> export_descriptor(Storage &storage, const shmalloc_export_params &params);
 
 Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
                                    const shmalloc_import_params &params);
+// The same for what a stranger sent: he must have shown a descriptor of what we are to open, so nothing is opened by names of his choice.
+Result<Ref<Storage>> import_message(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
+                                    const shmalloc_import_params &params);
+Result<void> check_import(const shmalloc_import_params &params);
 
 Result<void> send_storages(int socket, Storage *const *storages, std::size_t count, const shmalloc_export_params &params);
 // At most `room` storages; *count is what came, or what there is when the answer is NO_SPACE.

@@ -2,9 +2,9 @@
 #include "base/wire/message.hpp"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <vector>
 
@@ -57,7 +57,7 @@ Result<void> open_all(const wire::MessageHead &head, const std::uint8_t *payload
     if (length > head.length - at || index > received.fd_count) return corrupt("a record of it is damaged");
     int fd = -1;
     if (index != 0) fd = received.fds[index - 1].get();
-    SHMALLOC_TRY(storage, import_handle(payload + at, length, &fd, index != 0 ? 1 : 0, params));
+    SHMALLOC_TRY(storage, import_message(payload + at, length, &fd, index != 0 ? 1 : 0, params));
     out->push_back(std::move(storage));
     at += length;
   }
@@ -81,6 +81,9 @@ Result<void> send_storages(int socket, Storage *const *storages, std::size_t cou
   int fds[os::kMaxDescriptors];
   owned.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
+    if (auto can = has_descriptor(*storages[i], with_fd); !can) return can.error();  // Before anything is sealed for good.
+  }
+  for (std::size_t i = 0; i < count; ++i) {
     // A storage that is in the message already shares its descriptor.
     std::size_t first = 0;
     while (storages[first] != storages[i]) ++first;
@@ -90,7 +93,8 @@ Result<void> send_storages(int socket, Storage *const *storages, std::size_t cou
       std::size_t at = wire::kMessageHead;
       for (std::size_t k = 0; k < first; ++k) at += kRecordHead + get16(&message[at]);
       index = get16(&message[at + 2]);
-    } else if (handle.route == SHMALLOC_HANDLE_ROUTE_DESCRIPTOR) {
+    } else if (handle.route != SHMALLOC_HANDLE_ROUTE_EMPTY) {
+      // For a counted object, which is joined by its name, the descriptor shows that we may.
       SHMALLOC_TRY(fd, export_descriptor(*storages[i], with_fd));
       fds[owned.size()] = fd.get();
       owned.push_back(std::move(fd));
@@ -111,17 +115,55 @@ Result<void> send_storages(int socket, Storage *const *storages, std::size_t cou
   return os::send_all(socket, message.data(), message.size(), fds, owned.size());
 }
 
+namespace {
+
+// Takes the next message off the socket and drops it.
+void drop_datagram(int socket) {
+  std::uint8_t byte;
+  os::Received received;
+  static_cast<void>(os::receive(socket, &byte, sizeof byte, &received));
+}
+
+struct Message {
+  wire::MessageHead head;
+  std::vector<std::uint8_t> payload;
+  os::Received received;
+};
+
+Result<void> take_datagram(int socket, Message *message) {
+  std::vector<std::uint8_t> all(wire::kMessageHead + kMaxPayload);
+  SHMALLOC_CHECK(os::receive(socket, all.data(), all.size(), &message->received));
+  SHMALLOC_TRY(head, check_head(all.data(), message->received.size));
+  if (message->received.truncated || message->received.size != wire::kMessageHead + head.length)
+    return corrupt("its length is wrong");
+  message->head = head;
+  message->payload.assign(all.begin() + wire::kMessageHead, all.begin() + static_cast<std::ptrdiff_t>(message->received.size));
+  return {};
+}
+
+Result<void> take_from_stream(int socket, Message *message) {
+  std::uint8_t bytes[wire::kMessageHead];
+  SHMALLOC_CHECK(os::receive(socket, bytes, sizeof bytes, &message->received));
+  const std::size_t size = message->received.size;
+  if (size == 0) return fail(SHMALLOC_STATUS_PEER_GONE, 0, "the other end closed the socket");
+  if (size < sizeof bytes) SHMALLOC_CHECK(os::receive_rest(socket, bytes + size, sizeof bytes - size));
+  SHMALLOC_TRY(head, check_head(bytes, sizeof bytes));
+  message->head = head;
+  message->payload.resize(head.length);
+  return os::receive_rest(socket, message->payload.data(), message->payload.size());
+}
+
+}  // namespace
+
 Result<void> receive_storages(int socket, const shmalloc_import_params &params, Storage **out, std::size_t room,
                               std::size_t *count) {
-  if (params.timeout_ns < SHMALLOC_TIME_NONE) {
-    return fail(SHMALLOC_STATUS_INVALID, 0, "timeout_ns %lld is no time", static_cast<long long>(params.timeout_ns));
-  }
+  SHMALLOC_CHECK(check_import(params));
   SHMALLOC_TRY(type, os::socket_type(socket));
   if ((params.flags & SHMALLOC_IMPORT_SAME_USER) != 0) {
     SHMALLOC_TRY(user, os::peer_user(socket));
-    if (user != geteuid()) {
+    if (user != os::calls.geteuid()) {
       return fail(SHMALLOC_STATUS_PERMISSION, 0, "the process at the other end runs as user %u, not as %u", user,
-                  static_cast<unsigned>(geteuid()));
+                  static_cast<unsigned>(os::calls.geteuid()));
     }
   }
   if (params.timeout_ns != SHMALLOC_TIME_DEFAULT) {
@@ -130,45 +172,35 @@ Result<void> receive_storages(int socket, const shmalloc_import_params &params, 
                                                                               : params.timeout_ns;
     SHMALLOC_CHECK(os::wait_readable(socket, timeout));
   }
-  std::uint8_t head_bytes[wire::kMessageHead];
-  SHMALLOC_TRY(seen, os::peek(socket, head_bytes, sizeof head_bytes));
-  if (seen == 0) return fail(SHMALLOC_STATUS_PEER_GONE, 0, "the other end closed the socket");
-  if (seen == sizeof head_bytes) {
-    SHMALLOC_TRY(head, check_head(head_bytes, seen));
-    if (head.storages > room) {
-      *count = head.storages;
-      return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the message has %u storages, there is room for %zu", head.storages, room);
+  std::uint8_t first[wire::kMessageHead];
+  SHMALLOC_TRY(seen, os::peek(socket, first, sizeof first));
+  const bool datagram = type == SOCK_SEQPACKET;
+  if (seen == 0 && (!datagram || os::hung_up(socket))) return fail(SHMALLOC_STATUS_PEER_GONE, 0, "the other end closed the socket");
+  if (seen == sizeof first || datagram) {
+    auto head = check_head(first, seen);
+    if (!head) {
+      if (datagram) drop_datagram(socket);  // The next one may be better; a stream is lost.
+      return head.error();
     }
-  } else if (std::memcmp(head_bytes, wire::kMessageMagic, std::min<std::size_t>(seen, 4)) != 0) {
+    if (head->storages > room) {
+      *count = head->storages;
+      return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the message has %u storages, there is room for %zu", head->storages, room);
+    }
+  } else if (std::memcmp(first, wire::kMessageMagic, std::min<std::size_t>(seen, 4)) != 0) {
     return corrupt("it does not begin as one");
   }
   // From here on the message is taken.
-  std::vector<std::uint8_t> payload;
-  os::Received received;
-  wire::MessageHead head;
-  if (type == SOCK_SEQPACKET) {
-    payload.resize(wire::kMessageHead + kMaxPayload);
-    SHMALLOC_CHECK(os::receive(socket, payload.data(), payload.size(), &received));
-    SHMALLOC_TRY(checked, check_head(payload.data(), received.size));
-    if (received.truncated || received.size != wire::kMessageHead + checked.length) return corrupt("its length is wrong");
-    head = checked;
-    payload.erase(payload.begin(), payload.begin() + wire::kMessageHead);
-  } else {
-    SHMALLOC_CHECK(os::receive(socket, head_bytes, sizeof head_bytes, &received));
-    if (received.size == 0) return fail(SHMALLOC_STATUS_PEER_GONE, 0, "the other end closed the socket");
-    if (received.size < sizeof head_bytes) {
-      SHMALLOC_CHECK(os::receive_rest(socket, head_bytes + received.size, sizeof head_bytes - received.size));
-    }
-    SHMALLOC_TRY(checked, check_head(head_bytes, sizeof head_bytes));
-    head = checked;
-    payload.resize(head.length);
-    SHMALLOC_CHECK(os::receive_rest(socket, payload.data(), payload.size()));
+  Message message;
+  SHMALLOC_CHECK(datagram ? take_datagram(socket, &message) : take_from_stream(socket, &message));
+  if (message.received.fds_lost) {
+    *count = 0;
+    return fail(SHMALLOC_STATUS_NO_SPACE, EMFILE, "the message is lost: this process has no room for its descriptors%s",
+                os::hint_for(EMFILE, "").text);
   }
-  if (head.storages > room)
-    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the message has %u storages, there is room for %zu", head.storages, room);
+  if (message.head.storages > room) return corrupt("its beginning came in pieces, and it has more storages than there is room");
   std::vector<Ref<Storage>> opened;
-  opened.reserve(head.storages);
-  SHMALLOC_CHECK(open_all(head, payload.data(), received, params, &opened));
+  opened.reserve(message.head.storages);
+  SHMALLOC_CHECK(open_all(message.head, message.payload.data(), message.received, params, &opened));
   for (std::size_t i = 0; i < opened.size(); ++i) out[i] = opened[i].take();
   *count = opened.size();
   return {};

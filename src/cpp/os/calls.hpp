@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include <cstddef>
@@ -46,10 +47,14 @@ struct Calls {
   int (*accept4)(int fd, struct sockaddr *address, socklen_t *size, int flags);
   int (*connect)(int fd, const struct sockaddr *address, socklen_t size);
   int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *size);
+  int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t size);
   ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
   ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);
   int (*poll)(struct pollfd *fds, nfds_t count, int timeout_ms);
   DIR *(*opendir)(const char *path);
+  int (*uname)(struct utsname *out);
+  pid_t (*getpid)();
+  uid_t (*geteuid)();
   int (*aligned_alloc)(void **out, std::size_t alignment, std::size_t size);  // posix_memalign
   int (*atfork)(void (*prepare)(), void (*parent)(), void (*child)());        // pthread_atfork
 };

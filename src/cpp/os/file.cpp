@@ -55,18 +55,19 @@ int write_zeros(int fd, std::uint64_t from, std::uint64_t to) {
   return 0;
 }
 
-int reserve_blocks(int fd, std::uint64_t from, std::uint64_t to, std::uint64_t old_size, std::uint64_t page) {
+// Moves *from on as far as it got.
+int reserve_blocks(int fd, std::uint64_t *from, std::uint64_t to, std::uint64_t old_size, std::uint64_t page) {
   std::uint64_t piece = kPiece;
-  while (from < to) {
-    const std::uint64_t size = std::min(piece, to - from);
-    if (calls.fallocate(fd, 0, static_cast<off_t>(from), static_cast<off_t>(size)) == 0) {
-      from += size;
+  while (*from < to) {
+    const std::uint64_t size = std::min(piece, to - *from);
+    if (calls.fallocate(fd, 0, static_cast<off_t>(*from), static_cast<off_t>(size)) == 0) {
+      *from += size;
       continue;
     }
     if (errno == EINTR) {
       piece = std::max(page, piece / 4);
     } else if (errno == EOPNOTSUPP) {
-      return to > old_size ? write_zeros(fd, std::max(from, old_size), to) : 0;
+      return to > old_size ? write_zeros(fd, std::max(*from, old_size), to) : 0;
     } else {
       return errno;
     }
@@ -77,7 +78,9 @@ int reserve_blocks(int fd, std::uint64_t from, std::uint64_t to, std::uint64_t o
 }  // namespace
 
 std::size_t page_size() {
-  static const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  static constinit std::atomic<std::size_t> known{0};
+  std::size_t size = known.load(std::memory_order_relaxed);
+  if (size == 0) known.store(size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), std::memory_order_relaxed);
   return size;
 }
 
@@ -155,31 +158,40 @@ int remove_name(const char *path, const Identity &identity) {
   return calls.unlink(path) == 0 || errno == ENOENT ? 0 : errno;
 }
 
+Result<void> check_file_limit(std::uint64_t size, const char *what) {
+  struct rlimit limit;
+  if (calls.getrlimit(RLIMIT_FSIZE, &limit) != 0) return fail_errno(errno, "reading RLIMIT_FSIZE failed");
+  if (limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur) return {};
+  return fail(SHMALLOC_STATUS_NO_SPACE, EFBIG, "%s must be %s long, but RLIMIT_FSIZE (ulimit -f) of this process is %s", what,
+              size_text(size).text, size_text(limit.rlim_cur).text);
+}
+
+void cut_back(int fd, std::uint64_t from, std::uint64_t to) {
+  struct statx status;
+  if (calls.statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &status) != 0 || status.stx_size != from) return;
+  static_cast<void>(calls.ftruncate(fd, static_cast<off_t>(to)));
+}
+
 Result<void> reserve(int fd, std::uint64_t from, std::uint64_t size, std::uint64_t old_size, const char *mount, const char *what) {
   if (size > static_cast<std::uint64_t>(INT64_MAX)) {
     return fail(SHMALLOC_STATUS_NO_SPACE, EFBIG, "%s can't be %s long", what, size_text(size).text);
   }
-  if (size > old_size) {
-    // Beyond this limit the kernel would send SIGXFSZ.
-    struct rlimit limit;
-    if (calls.getrlimit(RLIMIT_FSIZE, &limit) != 0) return fail_errno(errno, "reading RLIMIT_FSIZE failed");
-    if (limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur) {
-      return fail(SHMALLOC_STATUS_NO_SPACE, EFBIG, "%s must be %s long, but RLIMIT_FSIZE (ulimit -f) of this process is %s", what,
-                  size_text(size).text, size_text(limit.rlim_cur).text);
-    }
-  }
-  // No mount limits a memfd: taking more than there is would call the out-of-memory killer.
+  if (size > old_size) SHMALLOC_CHECK(check_file_limit(size, what));
   const std::uint64_t wanted = size > from ? size - from : 0;
+  // No mount limits a memfd: taking more than there is would call the out-of-memory killer.
   if (mount == nullptr && wanted >= kPiece) {
+    SHMALLOC_TRY(facts, look(fd, what));
+    const std::uint64_t missing = wanted > facts.resident ? wanted - facts.resident : 0;
     const MemoryInfo memory = memory_info();
-    if (memory.known && wanted > memory.available) {
-      return fail(SHMALLOC_STATUS_NO_MEMORY, ENOMEM, "%s needs %s of memory, %s is available%s", what, size_text(wanted).text,
+    if (memory.known && missing > memory.available) {
+      return fail(SHMALLOC_STATUS_NO_MEMORY, ENOMEM, "%s needs %s of memory, %s is available%s", what, size_text(missing).text,
                   size_text(memory.available).text, memory.by_cgroup ? " under this control group's limit" : "");
     }
   }
-  const int error = reserve_blocks(fd, from, size, old_size, page_size());
+  std::uint64_t reached = from;
+  const int error = reserve_blocks(fd, &reached, size, old_size, page_size());
   if (error == 0) return {};
-  if (size > old_size) static_cast<void>(calls.ftruncate(fd, static_cast<off_t>(old_size)));  // Back to what it was.
+  if (reached > old_size) cut_back(fd, reached, old_size);
   return fail_errno(error, "reserving %s for %s failed%s", size_text(size).text, what,
                     hint_for(error, mount != nullptr ? mount : "").text);
 }

@@ -53,6 +53,10 @@ int give_name(int fd, const char *path);
 // Removes a name if it still belongs to this object; errno, or 0. A name that is gone is no failure.
 int remove_name(const char *path, const Identity &identity);
 
+// NO_SPACE for a length beyond RLIMIT_FSIZE, at which the kernel would send SIGXFSZ.
+Result<void> check_file_limit(std::uint64_t size, const char *what);
+// Undoes our making a file longer, unless somebody else made it longer still.
+void cut_back(int fd, std::uint64_t from, std::uint64_t to);
 // Makes a file at least `size` bytes long and reserves its blocks from `from` on; no byte that is there changes.
 // `mount` is a path on the file system whose size limits it, "" an unknown one; NULL: only the machine's memory does.
 Result<void> reserve(int fd, std::uint64_t from, std::uint64_t size, std::uint64_t old_size, const char *mount, const char *what);

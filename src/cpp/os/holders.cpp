@@ -104,10 +104,16 @@ Result<std::vector<std::string>> list_directory(const char *path) {
 
 Result<Holders> find_holders() {
   Holders holders;
+  // Elsewhere than in the machine's first pid namespace there are processes that /proc does not show.
+  char link[64];
+  const ssize_t length = calls.readlink("/proc/self/ns/pid", link, sizeof link);
+  holders.complete = length > 0 && std::string_view(link, static_cast<std::size_t>(length)) == "pid:[4026531836]";
+  bool saw_first = false;
   SHMALLOC_TRY(names, list_directory("/proc"));
   for (const std::string &name : names) {
     std::uint64_t pid = 0;
     if (!parse_number(name, &pid)) continue;
+    saw_first = saw_first || pid == 1;
     const bool maps = read_maps(&holders, static_cast<int>(pid));
     const bool descriptors = read_descriptors(&holders, static_cast<int>(pid));
     if (maps && descriptors) continue;
@@ -115,6 +121,7 @@ Result<Holders> find_holders() {
     const std::string path = "/proc/" + name;
     if (look_at(path.c_str(), &facts) == 0) holders.hidden.push_back(facts.uid);
   }
+  holders.complete = holders.complete && saw_first;  // Mounted with hidepid it shows only our own.
   return holders;
 }
 

@@ -23,6 +23,7 @@ struct HeldObject {
 struct Holders {
   std::map<std::pair<std::uint64_t, std::uint64_t>, HeldObject> objects;  // by device and inode
   std::vector<std::uint32_t> hidden;                                      // users of processes that could not be looked into
+  bool complete = false;                                                  // every process of the machine can be seen
 
   const HeldObject *find(const Identity &identity) const {
     const auto at = objects.find({identity.device, identity.inode});

@@ -3,12 +3,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
-#include "base/log.hpp"
 #include "base/text.hpp"
 #include "os/fd.hpp"
 #include "os/file.hpp"
@@ -91,11 +89,8 @@ Result<void> Mapping::populate(std::size_t size, bool write, const char *what) {
 void Mapping::reset() {
   if (base_ == nullptr) return;
   const int saved = errno;
-  if (calls.munmap(base_, size_) != 0) {
-    // The kernel refuses only when cutting a mapping in two takes one more than it has; the range stays mapped.
-    log(SHMALLOC_LOG_LEVEL_ERROR, "unmapping %zu bytes at %p failed with errno %d: this address space is lost", size_, base_,
-        errno);
-  }
+  // The kernel refuses only to cut a mapping in two when it has too many; ours end whole.
+  calls.munmap(base_, size_);
   errno = saved;
   base_ = nullptr;
   size_ = 0;
@@ -135,11 +130,12 @@ int checked_copy(void *to, const void *from, std::size_t size) {
   const auto *source = static_cast<const char *>(from);
   // Overlapping ranges move like memmove's: from the end when the target lies behind the source.
   if (target > source && target < source + size) {
-    const auto step = std::min<std::size_t>(static_cast<std::size_t>(target - source), std::size_t{1} << 20);
+    char bounce[65536];
     while (size > 0) {
-      const std::size_t piece = std::min(step, size);
+      const std::size_t piece = std::min(sizeof bounce, size);
       size -= piece;
-      if (const int error = checked_copy(target + size, source + size, piece); error != 0) return error;
+      if (const int error = checked_copy(bounce, source + size, piece); error != 0) return error;
+      if (const int error = checked_copy(target + size, bounce, piece); error != 0) return error;
     }
     return 0;
   }
@@ -147,7 +143,7 @@ int checked_copy(void *to, const void *from, std::size_t size) {
     const std::size_t piece = std::min<std::size_t>(size, std::size_t{256} << 20);
     const struct iovec local = {target, piece};
     const struct iovec remote = {const_cast<char *>(source), piece};
-    const ssize_t got = calls.process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+    const ssize_t got = calls.process_vm_readv(calls.getpid(), &local, 1, &remote, 1, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == ENOSYS || errno == EPERM)) return copy_by_pipe(target, source, size);
     if (got < 0) return errno;

@@ -16,6 +16,33 @@ std::uint64_t field(const char *text, const char *name) {
   return at != nullptr ? std::strtoull(at + std::strlen(name), nullptr, 10) * 1024 : 0;
 }
 
+struct Group {
+  const char *limit;
+  const char *used;
+  const char *details;
+  const char *reclaimable[3];  // counted as used, but given back on demand
+};
+
+void narrow(const Group &group, MemoryInfo *info) {
+  std::uint64_t limit = 0;
+  std::uint64_t used = 0;
+  if (!read_number(group.limit, &limit) || !read_number(group.used, &used)) return;
+  char text[8192];
+  if (read_file(group.details, text, sizeof text) > 0) {
+    for (const char *name : group.reclaimable) {
+      const char *at = name != nullptr ? std::strstr(text, name) : nullptr;
+      const std::uint64_t bytes = at != nullptr ? std::strtoull(at + std::strlen(name), nullptr, 10) : 0;
+      used -= bytes < used ? bytes : used;
+    }
+  }
+  const std::uint64_t left = limit > used ? limit - used : 0;
+  if (limit < info->total) info->total = limit;
+  if (left < info->available) {
+    info->available = left;
+    info->by_cgroup = true;
+  }
+}
+
 }  // namespace
 
 long read_file(const char *path, char *buffer, unsigned long size) {
@@ -49,16 +76,15 @@ MemoryInfo memory_info() {
   info.total = field(text, "MemTotal:");
   info.available = field(text, "MemAvailable:") + field(text, "SwapFree:");
   // In a container the control group's own files are usually mounted at the root of its hierarchy.
-  std::uint64_t limit = 0;
-  std::uint64_t used = 0;
-  if (read_number("/sys/fs/cgroup/memory.max", &limit) && read_number("/sys/fs/cgroup/memory.current", &used)) {
-    const std::uint64_t left = limit > used ? limit - used : 0;
-    if (limit < info.total) info.total = limit;
-    if (left < info.available) {
-      info.available = left;
-      info.by_cgroup = true;
-    }
-  }
+  static constexpr Group kGroups[] = {{"/sys/fs/cgroup/memory.max",
+                                       "/sys/fs/cgroup/memory.current",
+                                       "/sys/fs/cgroup/memory.stat",
+                                       {"\ninactive_file ", "\nactive_file ", "\nslab_reclaimable "}},
+                                      {"/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                                       "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+                                       "/sys/fs/cgroup/memory/memory.stat",
+                                       {"\ntotal_inactive_file ", "\ntotal_active_file ", nullptr}}};
+  for (const Group &group : kGroups) narrow(group, &info);
   return info;
 }
 

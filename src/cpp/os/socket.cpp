@@ -8,17 +8,19 @@
 #include <cstring>
 
 #include "os/file.hpp"
+#include "os/process.hpp"
 
 namespace shmalloc::os {
 namespace {
 
-// How long a peer may let us wait in the middle of a message before it counts as broken.
-constexpr int kPatienceMs = 10000;
+// How long a peer may let us wait in the middle of a message, all in all, before it counts as broken.
+constexpr std::int64_t kPatienceNs = 10000000000;
 
-Result<void> wait_for(int fd, short events, int timeout_ms) {
+Result<void> wait_until(int fd, short events, std::int64_t deadline) {
   struct pollfd entry = {fd, events, 0};
   for (;;) {
-    const int ready = calls.poll(&entry, 1, timeout_ms);
+    const std::int64_t left = deadline - coarse_now();
+    const int ready = left > 0 ? calls.poll(&entry, 1, static_cast<int>(left / 1000000 + 1)) : 0;
     if (ready > 0) return {};
     if (ready == 0) return fail(SHMALLOC_STATUS_PEER_GONE, ETIMEDOUT, "the other end stopped in the middle of a message");
     if (errno != EINTR) return fail_errno(errno, "waiting for the socket failed");
@@ -62,6 +64,7 @@ Result<void> send_all(int fd, const void *bytes, std::size_t size, const int *fd
   alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxDescriptors)];
   const char *at = static_cast<const char *>(bytes);
   bool begun = false;
+  std::int64_t deadline = 0;
   while (size > 0) {
     struct iovec part = {const_cast<char *>(at), size};
     struct msghdr message {};
@@ -78,13 +81,15 @@ Result<void> send_all(int fd, const void *bytes, std::size_t size, const int *fd
       header->cmsg_len = CMSG_LEN(length);
       std::memcpy(CMSG_DATA(header), fds, length);
     }
-    const ssize_t sent = calls.sendmsg(fd, &message, MSG_NOSIGNAL);
+    // Once begun it must not hang on a peer that stopped reading.
+    const ssize_t sent = calls.sendmsg(fd, &message, begun ? MSG_NOSIGNAL | MSG_DONTWAIT : MSG_NOSIGNAL);
     if (sent < 0) {
       const int error = errno;
       if (!begun || (error != EAGAIN && error != EINTR)) return send_error(error);
-      if (error == EAGAIN) SHMALLOC_CHECK(wait_for(fd, POLLOUT, kPatienceMs));
+      if (error == EAGAIN) SHMALLOC_CHECK(wait_until(fd, POLLOUT, deadline));
       continue;
     }
+    if (!begun) deadline = coarse_now() + kPatienceNs;
     begun = true;
     at += sent;
     size -= static_cast<std::size_t>(sent);
@@ -92,9 +97,14 @@ Result<void> send_all(int fd, const void *bytes, std::size_t size, const int *fd
   return {};
 }
 
+bool hung_up(int fd) {
+  struct pollfd entry = {fd, POLLIN | POLLRDHUP, 0};
+  return calls.poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLRDHUP)) != 0;
+}
+
 Result<void> wait_readable(int fd, std::int64_t timeout_ns) {
   struct pollfd entry = {fd, POLLIN, 0};
-  const std::int64_t ms = timeout_ns < 0 ? -1 : (timeout_ns + 999999) / 1000000;
+  const std::int64_t ms = timeout_ns < 0 ? -1 : timeout_ns / 1000000 + (timeout_ns % 1000000 != 0 ? 1 : 0);
   const int ready = calls.poll(&entry, 1, static_cast<int>(std::min<std::int64_t>(ms, INT32_MAX)));
   if (ready > 0) return {};
   if (ready == 0) return fail(SHMALLOC_STATUS_TIMEOUT, 0, "no message came in the time given");
@@ -137,25 +147,23 @@ Result<void> receive(int fd, void *bytes, std::size_t size, Received *out) {
   }
   out->size = static_cast<std::size_t>(got);
   out->truncated = (message.msg_flags & MSG_TRUNC) != 0;
-  if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    return fail(SHMALLOC_STATUS_NO_SPACE, EMFILE, "descriptors of the message were lost: no room for them%s",
-                hint_for(EMFILE, "").text);
-  }
+  out->fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
   return {};
 }
 
 Result<void> receive_rest(int fd, void *bytes, std::size_t size) {
   char *at = static_cast<char *>(bytes);
+  const std::int64_t deadline = coarse_now() + kPatienceNs;
   while (size > 0) {
     struct iovec part = {at, size};
     struct msghdr message {};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    const ssize_t got = calls.recvmsg(fd, &message, 0);
+    const ssize_t got = calls.recvmsg(fd, &message, MSG_DONTWAIT);
     if (got == 0) return fail(SHMALLOC_STATUS_PEER_GONE, 0, "the other end closed the socket in the middle of a message");
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) {
-      SHMALLOC_CHECK(wait_for(fd, POLLIN, kPatienceMs));
+      SHMALLOC_CHECK(wait_until(fd, POLLIN, deadline));
       continue;
     }
     if (got < 0) return fail_errno(errno, "receiving from the socket failed");

@@ -23,8 +23,11 @@ struct Received {
   std::size_t size = 0;
   std::size_t fd_count = 0;
   bool truncated = false;  // longer than the room (not on a stream)
+  bool fds_lost = false;   // the descriptor table was full
   UniqueFd fds[kMaxDescriptors];
 };
+// Whether the other end closed, and nothing more will come.
+bool hung_up(int fd);
 // Waits until there is something to read: timeout in nanoseconds, negative for ever. TIMEOUT, INTERRUPTED.
 Result<void> wait_readable(int fd, std::int64_t timeout_ns);
 // One look at what comes next without taking it. Size 0 at the end of the stream.

@@ -44,7 +44,7 @@ void close(Entry &entry) {
 }  // namespace
 
 bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_t allocator_id, std::uint64_t fork_generation) {
-  if (deadline <= os::coarse_now()) return false;
+  if (exiting.load(std::memory_order_relaxed) || deadline <= os::coarse_now()) return false;
   SharedObject *object = memory->object();
   if (object == nullptr) return false;
   const std::lock_guard lock(mutex);

@@ -1,4 +1,4 @@
-// What fork and exit do. Locks are taken in one order everywhere: changes of storages, the table, lingering memory, allocators, the log;
+// What fork and exit do. Locks are taken in one order everywhere: the log, changes of storages, the table, lingering memory, allocators;
 // fork takes them all, so the child finds them free and what they guard whole.
 #include <cstdlib>
 
@@ -10,38 +10,41 @@
 namespace shmalloc {
 namespace {
 
-constinit std::mutex setup_mutex;
 constinit std::atomic<bool> ready{false};
 constinit std::atomic<std::uint64_t> generation{0};
+// Two threads may register the handlers twice, for there is no lock that a fork in between could not leave taken: only the first counts.
+thread_local int depth = 0;
 
 void before_fork() {
-  setup_mutex.lock();
+  if (depth++ != 0) return;
+  lock_log();
   Storage::lock_all();
   lock_lingering();
   Allocator::lock_all();
-  lock_log();
 }
 
 void unlock_others() {
   Allocator::unlock_all();
   unlock_lingering();
   Storage::unlock_all();
-  setup_mutex.unlock();
 }
 
 void in_parent() {
-  unlock_log();
+  if (--depth != 0) return;
   unlock_others();
+  unlock_log();
 }
 
 void in_child() {
+  if (--depth != 0) return;
   generation.fetch_add(1, std::memory_order_relaxed);
-  renew_log_lock();
   unlock_others();
+  renew_log_lock();
 }
 
 // What finalizers put off and exports kept: names would be left behind otherwise.
 void at_exit() {
+  exiting.store(true, std::memory_order_relaxed);
   Handle::drain_deferred();
   end_all();
 }
@@ -52,8 +55,6 @@ std::uint64_t fork_generation() { return generation.load(std::memory_order_relax
 
 Result<void> prepare_process() {
   if (ready.load(std::memory_order_acquire)) return {};
-  const std::lock_guard lock(setup_mutex);
-  if (ready.load(std::memory_order_relaxed)) return {};
   if (const int error = os::calls.atfork(before_fork, in_parent, in_child); error != 0) {
     return fail_errno(error, "setting up for fork failed");
   }

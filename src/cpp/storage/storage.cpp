@@ -34,7 +34,9 @@ Table &table() {
 
 constinit std::atomic<std::uint64_t> next_id{1};
 
-bool reachable(SharedObject *object) { return object != nullptr && !object->private_view && (object->fd || object->named); }
+bool reachable(SharedObject *object) {
+  return object != nullptr && !object->private_view && (object->fd || object->named || object->empty);
+}
 
 }  // namespace
 
@@ -50,11 +52,17 @@ Result<Ref<Storage>> Storage::make(std::unique_ptr<Memory> memory, Ref<Allocator
                                    bool imported) {
   Ref<Storage> storage(new (std::nothrow) Storage(std::move(allocator), kind, imported));
   if (!storage) {
-    static_cast<void>(memory->close(false));
+    memory->discard();
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }
   storage->memory_ = std::move(memory);
-  storage->enter(storage->memory_->data);  // May throw; then the storage goes, and the memory with it.
+  try {
+    storage->enter(storage->memory_->data);
+  } catch (...) {
+    storage->memory_->discard();
+    storage->memory_.reset();
+    return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of storages");
+  }
   storage->publish();
   storage->count_in();
   return storage;
@@ -145,7 +153,12 @@ bool writes(shmalloc_access access, bool read_only) {
 }  // namespace
 
 Result<void> Storage::pin_as(shmalloc_access access) {
-  SHMALLOC_CHECK(pin(writes(access, read_only_.load(std::memory_order_relaxed))));
+  const bool write = writes(access, read_only_.load(std::memory_order_relaxed));
+  auto pinned = pin(write);
+  // It was sealed between our look and our pin: DEFAULT means reading now.
+  const bool again = !pinned && write && access == SHMALLOC_ACCESS_DEFAULT && pinned.error().status == SHMALLOC_STATUS_PERMISSION;
+  if (again) SHMALLOC_CHECK(pin(false));
+  if (!pinned && !again) return pinned;
   retain();
   return {};
 }
@@ -185,20 +198,22 @@ Result<void> Storage::close() {
     entered_ = nullptr;
     count_out();
     exported_until_ = 0;
+    revoked_.clear();
     end_move();
   }
   return memory->close(inherited());  // With no lock held: an adopted memory calls its maker.
 }
 
 Result<void> Storage::share(Ref<Allocator> to) {
-  if ((to->capabilities() & SHMALLOC_CAPABILITY_EXPORT) == 0) {
-    return fail(SHMALLOC_STATUS_INVALID, 0, "`to` makes storages that can't be shared");
-  }
-  std::unique_ptr<Memory> old;
-  {
+  bool left_inherited = false;
+  std::unique_ptr<Memory> left;  // What is not used any more, closed with no lock held.
+  const auto shared = [&]() -> Result<void> {
     const std::lock_guard lock(change_mutex());
     if (closed()) return fail(SHMALLOC_STATUS_CLOSED, 0, "the storage is closed");
     if (reachable(memory_->object())) return {};
+    if ((to->capabilities() & SHMALLOC_CAPABILITY_EXPORT) == 0) {
+      return fail(SHMALLOC_STATUS_INVALID, 0, "`to` makes storages that can't be shared");
+    }
     SHMALLOC_CHECK(begin_move(true));
     struct End {
       Storage *storage;
@@ -206,35 +221,33 @@ Result<void> Storage::share(Ref<Allocator> to) {
     } end{this};
     const shmalloc_storage_params params{};
     SHMALLOC_TRY(made, to->make(memory_->size, params));
-    const bool safe = memory_->stable.load(std::memory_order_relaxed);
-    const auto copied = copy_bytes(made->data, memory_->data, memory_->size, safe);
-    if (!copied) {
-      static_cast<void>(made->close(false));
-      return copied;
-    }
+    left = std::move(made);
+    SHMALLOC_CHECK(copy_bytes(left->data, memory_->data, memory_->size, memory_->stable.load(std::memory_order_relaxed)));
     void *const before = entered_;
-    std::swap(memory_, made);
+    std::swap(memory_, left);
     try {
       enter(memory_->data);
     } catch (...) {
-      std::swap(memory_, made);
-      static_cast<void>(made->close(false));
+      std::swap(memory_, left);
       return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of storages");
     }
     leave(before);
     if (memory_->data == nullptr) entered_ = nullptr;
     count_out();
-    old = std::move(made);
-    if (old->read_only) memory_->read_only = true;
+    if (left->read_only) memory_->read_only = true;
     allocator_ = std::move(to);
     kind_ = allocator_->kind();
+    left_inherited = inherited();
+    fork_generation_ = shmalloc::fork_generation();  // The new memory is this process's own.
     ++generation_;
     count_in();
     publish();
-  }
-  const auto closed = old->close(inherited());
+    return {};
+  }();
+  if (left == nullptr) return shared;
+  const auto closed = left->close(left_inherited);
   if (!closed) log(SHMALLOC_LOG_LEVEL_ERROR, "sharing a storage: %s", closed.error().message);
-  return {};
+  return shared;
 }
 
 Result<void> Storage::grow(std::size_t size) {
@@ -274,8 +287,7 @@ Result<void> Storage::revoke() {
     // Handles name the number of our descriptor: the memory gets another one, and the old one leads nowhere as long as we live.
     revoked_.reserve(revoked_.size() + 1);
     SHMALLOC_TRY(moved, os::duplicate(object->fd.get()));
-    os::UniqueFd nothing = os::open_path("/", O_PATH | O_DIRECTORY);
-    if (!nothing) return fail_errno(errno, "a descriptor to put in the place of a revoked one was not to be had");
+    SHMALLOC_TRY(nothing, os::make_memfd("shmalloc_revoked", 0));  // An empty object harms nobody who still uses the number.
     if (os::calls.dup3(nothing.get(), object->fd.get(), O_CLOEXEC) < 0) return fail_errno(errno, "replacing a descriptor failed");
     revoked_.push_back(std::move(object->fd));
     object->fd = std::move(moved);

@@ -77,7 +77,7 @@ class Storage final : public Handle {
   shmalloc_allocator_kind kind_;
   const std::uint64_t id_;
   std::uint64_t generation_ = 1;
-  const std::uint64_t fork_generation_;
+  std::uint64_t fork_generation_;
   std::size_t counted_ = 0;  // bytes that the allocator counts for us
   bool counting_ = false;
   void *entered_ = nullptr;  // our key in the table

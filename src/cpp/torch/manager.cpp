@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -24,6 +23,7 @@ namespace {
 // How often names are looked at that nobody registers any more but somebody still uses.
 constexpr int kWatchMs = 500;
 constexpr int kBacklog = 64;
+constexpr int kRecordsATurn = 64;  // of one client, so that none starves the others
 
 struct Client {
   os::UniqueFd fd;
@@ -39,6 +39,7 @@ class Manager {
   ~Manager();
 
  private:
+  Result<void> lock(const char *path);
   void accept_one();
   bool hear(Client &client);  // false: it is gone
   bool answer(Client &client, const wire::TorchAllocInfo &info);
@@ -46,12 +47,33 @@ class Manager {
   void sweep();
 
   std::string path_;
+  std::string lock_path_;
+  os::UniqueFd lock_;  // held while we live: only its holder may remove a socket that nobody answers
   os::UniqueFd listener_;
+  bool full_ = false;      // no descriptor was left for a client: give others time to go
   os::Identity identity_;  // of our socket's name
   std::vector<std::unique_ptr<Client>> clients_;
   std::map<std::string, int> registered_;  // how often
   std::set<std::string> orphans_;          // nobody registers them any more
 };
+
+Result<void> Manager::lock(const char *path) {
+  lock_path_ = std::string(path) + ".lock";
+  for (int tries = 0; tries < 64; ++tries) {
+    lock_ = os::open_path(lock_path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    if (!lock_) return fail_errno(errno, "making %s failed", lock_path_.c_str());
+    SHMALLOC_TRY(locked, os::lock_presence(lock_.get(), true));
+    if (!locked) {
+      lock_.reset();
+      return fail(SHMALLOC_STATUS_EXISTS, 0, "another manager has %s", path);
+    }
+    SHMALLOC_TRY(mine, os::look(lock_.get(), lock_path_.c_str()));
+    os::FileFacts there;
+    if (os::look_at(lock_path_.c_str(), &there) == 0 && there.identity == mine.identity) return {};
+    // Its last holder removed the file between our two calls: once more.
+  }
+  return fail(SHMALLOC_STATUS_BUSY, 0, "%s comes and goes", lock_path_.c_str());
+}
 
 Result<void> Manager::open(const char *path) {
   struct sockaddr_un address {};
@@ -63,6 +85,7 @@ Result<void> Manager::open(const char *path) {
   std::strcpy(address.sun_path, path);
   const auto *where = reinterpret_cast<const struct sockaddr *>(&address);
   path_ = path;
+  SHMALLOC_CHECK(lock(path));
   listener_ = os::UniqueFd(os::calls.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener_) return fail_errno(errno, "making a socket failed%s", os::hint_for(errno, "").text);
   if (os::calls.bind(listener_.get(), where, sizeof address) != 0) {
@@ -88,17 +111,19 @@ Result<void> Manager::open(const char *path) {
 
 Manager::~Manager() {
   if (identity_.inode != 0) static_cast<void>(os::remove_name(path_.c_str(), identity_));
+  if (lock_) os::calls.unlink(lock_path_.c_str());
 }
 
 void Manager::accept_one() {
   os::UniqueFd fd(os::calls.accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd) {
+    full_ = errno == EMFILE || errno == ENFILE;
     if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
       log(SHMALLOC_LOG_LEVEL_WARNING, "manager: accepting a client failed with errno %d", errno);
     return;
   }
   auto user = os::peer_user(fd.get());
-  if (!user || *user != geteuid()) {
+  if (!user || *user != os::calls.geteuid()) {
     log(SHMALLOC_LOG_LEVEL_WARNING, "manager: a client of another user was refused");
     return;
   }
@@ -131,7 +156,7 @@ bool Manager::answer(Client &client, const wire::TorchAllocInfo &info) {
 }
 
 bool Manager::hear(Client &client) {
-  for (;;) {
+  for (int records = 0; records < kRecordsATurn;) {
     const ssize_t got = os::calls.read(client.fd.get(), client.record + client.filled, sizeof client.record - client.filled);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno == EAGAIN;
@@ -139,10 +164,12 @@ bool Manager::hear(Client &client) {
     client.filled += static_cast<std::size_t>(got);
     if (client.filled < sizeof client.record) continue;
     client.filled = 0;
+    ++records;
     wire::TorchAllocInfo info;
     std::memcpy(&info, client.record, sizeof info);
     if (!answer(client, info)) return false;
   }
+  return true;
 }
 
 void Manager::forget(Client &client) {
@@ -160,7 +187,7 @@ void Manager::sweep() {
   for (auto at = orphans_.begin(); at != orphans_.end();) {
     const std::string path = os::kShmDirectory + *at;
     os::FileFacts facts;
-    bool done = os::look_at(path.c_str(), &facts) != 0 || !facts.regular || facts.uid != geteuid();
+    bool done = os::look_at(path.c_str(), &facts) != 0 || !facts.regular || facts.uid != os::calls.geteuid();
     if (!done && holders->find(facts.identity) == nullptr && !holders->uncertain(facts.uid, facts.mode)) {
       const os::UniqueFd fd = os::open_path(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
       auto locked = fd ? os::lock_presence(fd.get(), true) : Result<bool>(false);
@@ -173,11 +200,12 @@ void Manager::sweep() {
 Result<void> Manager::run(int stop_fd) {
   std::vector<struct pollfd> entries;
   for (;;) {
-    entries.assign({{stop_fd, POLLIN, 0}, {listener_.get(), POLLIN, 0}});
+    entries.assign({{stop_fd, POLLIN, 0}, {full_ ? -1 : listener_.get(), POLLIN, 0}});
     for (const auto &client : clients_) entries.push_back({client->fd.get(), POLLIN, 0});
-    const int ready = os::calls.poll(entries.data(), entries.size(), orphans_.empty() ? -1 : kWatchMs);
+    const int ready = os::calls.poll(entries.data(), entries.size(), orphans_.empty() && !full_ ? -1 : kWatchMs);
     if (ready < 0 && errno != EINTR) return fail_errno(errno, "waiting for the manager's clients failed");
     if (ready < 0) continue;
+    full_ = false;
     const bool stop = entries[0].revents != 0;
     // What was said before we were told to stop still counts.
     for (std::size_t i = clients_.size(); i-- > 0;) {

@@ -52,7 +52,7 @@ Result<std::unique_ptr<Memory>> DirectAllocator::make(std::size_t size, const sh
   }
   if (params.capacity > size) return fail(SHMALLOC_STATUS_INVALID, 0, "capacity: storages of kind DIRECT can't grow");
   const std::uint64_t alignment = std::max(params.alignment, current.alignment);
-  const int node = params.numa_node == 0 ? current.numa_node : params.numa_node - 1;
+  const int node = params.numa_node == 0 ? current.numa_node : params.numa_node < 0 ? -1 : params.numa_node - 1;
   std::unique_ptr<Memory> memory;
   if (size == 0) {
     memory.reset(new (std::nothrow) HeapMemory(nullptr, 0));

@@ -13,7 +13,8 @@ class DirectAllocator final : public Allocator {
   std::uint64_t alignment() const override { return settings().alignment; }
 };
 
-// Memory that somebody else made; his function gives it back, but not in a forked child.
+// Memory that somebody else made; his function gives it back, but not in a forked child, nor when the process exits: a runtime that is gone
+// can't be called.
 class AdoptedMemory final : public Memory {
  public:
   AdoptedMemory(void *start, std::size_t length, bool for_reading_only, void *userdata, shmalloc_destroy_fn destroy_fn)
@@ -23,7 +24,7 @@ class AdoptedMemory final : public Memory {
     read_only = for_reading_only;
   }
   Result<void> close(bool inherited) override {
-    if (destroy_fn_ != nullptr && !inherited) destroy_fn_(userdata_);
+    if (destroy_fn_ != nullptr && !inherited && !exiting.load(std::memory_order_relaxed)) destroy_fn_(userdata_);
     return {};
   }
 

@@ -40,7 +40,7 @@ Result<MapRequest> make_request(std::size_t size, const shmalloc_storage_params 
   request.alignment = params.alignment;
   request.huge_page = params.page_size;
   request.mode = params.mode != 0 ? params.mode : settings.mode;
-  request.numa_node = params.numa_node == 0 ? settings.numa_node : params.numa_node - 1;
+  request.numa_node = params.numa_node == 0 ? settings.numa_node : params.numa_node < 0 ? -1 : params.numa_node - 1;
   request.fd = params.fd;
   request.name = params.name;
   request.prefix = settings.prefix;
@@ -71,20 +71,24 @@ std::uint32_t MapAllocator::capabilities() const {
 MapMemory::~MapMemory() {
   // Only a memory that was never handed out ends without close: whatever was made is taken back.
   if (created_ && named_) static_cast<void>(os::remove_name(object_.path.c_str(), object_.identity));
-  if (extended_ && !created_ && object_.fd) {
-    static_cast<void>(os::calls.ftruncate(object_.fd.get(), static_cast<off_t>(facts_.size)));
-  }
+  if (extended_to_ != 0 && !created_ && object_.fd) os::cut_back(object_.fd.get(), extended_to_, facts_.size);
 }
 
 Result<void> MapMemory::close(bool inherited) {
   const bool remove = remove_at_close_ && named_ && !inherited;
-  named_ = created_ = extended_ = false;
+  named_ = created_ = false;
+  extended_to_ = 0;
   mapping_.reset();
   data = nullptr;
   const int error = remove ? os::remove_name(object_.path.c_str(), object_.identity) : 0;
   object_.fd.reset();
   if (error != 0) return fail(SHMALLOC_STATUS_SYSTEM, error, "the name %s could not be removed", what());
   return {};
+}
+
+void MapMemory::discard() {
+  if (created_) remove_at_close_ = true;
+  static_cast<void>(close(false));
 }
 
 Result<void> MapMemory::grow(std::size_t wanted) {
@@ -125,11 +129,26 @@ Result<void> MapMemory::grow(std::size_t wanted) {
   return {};
 }
 
+Result<void> MapMemory::check_length() {
+  SHMALLOC_TRY(facts, os::look(object_.fd.get(), what()));
+  if (facts.size < object_.offset + object_.header + size) {
+    return fail(SHMALLOC_STATUS_STALE, 0, "%s was truncated by a peer", what());
+  }
+  stable.store((object_.seals & F_SEAL_SHRINK) != 0, std::memory_order_relaxed);
+  return {};
+}
+
 Result<void> MapMemory::seal() {
   if (immutable || (capacity == 0 && !object_.fd)) return {};
   if (!object_.fd || object_.private_view || (os::seals_of(object_.fd.get()) & F_SEAL_SEAL) != 0 ||
       object_.route != Route::descriptor) {
     return Memory::seal();
+  }
+  const int seals = os::seals_of(object_.fd.get());
+  if (!read_only && (seals & F_SEAL_FUTURE_WRITE) != 0 && (seals & F_SEAL_WRITE) == 0) {
+    // If somebody else writes, the seal fails, and we could not map it for writing again.
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+                "what was exported READ_ONLY and is still written here can't be sealed: seal it before you export it");
   }
   // The seal needs every writable mapping gone, and a shared mapping counts as writable while its descriptor could write.
   SHMALLOC_TRY(reader, os::reopen(object_.fd.get(), O_RDONLY));
@@ -146,8 +165,7 @@ Result<void> MapMemory::seal() {
   }
   read_only = object_.read_only = immutable = true;
   object_.seals = os::seals_of(object_.fd.get());
-  stable.store(true, std::memory_order_relaxed);
-  return {};
+  return check_length();
 }
 
 }  // namespace shmalloc

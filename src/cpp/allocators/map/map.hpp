@@ -31,9 +31,11 @@ class MapMemory : public Memory {
 
   ~MapMemory() override;
   Result<void> close(bool inherited) override;
+  void discard() override;
   Result<void> grow(std::size_t size) override;
   Result<void> seal() override;
   SharedObject *object() override { return &object_; }
+  Result<void> check_length() override;
 
  protected:
   void *base() const { return mapping_.base(); }
@@ -62,7 +64,7 @@ class MapMemory : public Memory {
   bool created_ = false;  // by us, so the name is ours to remove
   bool named_ = false;    // the name exists
   bool growable_ = false;
-  bool extended_ = false;  // a file that existed is longer than facts_ says; cut back if we fail
+  std::uint64_t extended_to_ = 0;  // the length that we gave a file; cut back if we fail
 };
 
 class MapAllocator final : public Allocator {

@@ -1,4 +1,3 @@
-#include <unistd.h>
 
 #include <atomic>
 #include <cinttypes>
@@ -14,7 +13,7 @@ Result<std::string> new_name(const char *prefix) {
   static constinit std::atomic<std::uint64_t> counter{0};
   SHMALLOC_TRY(random, os::random_number());
   std::string name;
-  append(name, "/%s_%d_%016" PRIx64 "_%" PRIu64, prefix, static_cast<int>(getpid()), random,
+  append(name, "/%s_%d_%016" PRIx64 "_%" PRIu64, prefix, static_cast<int>(os::calls.getpid()), random,
          counter.fetch_add(1, std::memory_order_relaxed));
   return name;
 }

@@ -50,8 +50,12 @@ Result<std::unique_ptr<MapMemory>> MapMemory::open(const Plan &plan, const MapRe
   SHMALLOC_CHECK(self.set_size(plan, request, &length));
   if (length > 0) SHMALLOC_CHECK(self.map(plan, request, length));
   SHMALLOC_CHECK(self.publish(plan, request));
-  if (!plan.keep_fd) self.object_.fd.reset();
-  self.extended_ = false;
+  // Where neither a name nor a mapping leads to it, the descriptor does.
+  self.object_.empty = self.capacity == 0 && !self.object_.fd;
+  const bool needed = plan.keep_fd || length == 0 || (plan.shared && !self.object_.named);
+  if (!needed) self.object_.fd.reset();
+  if (self.object_.fd) self.mapped |= SHMALLOC_MAPPED_KEEPFD;
+  self.extended_to_ = 0;
   return memory;
 }
 
@@ -62,7 +66,10 @@ Result<void> MapMemory::open_object(const Plan &plan, const MapRequest &request)
     case Source::file:
       return open_file(plan, request);
     case Source::memfd: {
-      if (plan.huge) page_ = request.huge_page != 0 ? request.huge_page : default_huge_page();
+      if (plan.huge) {
+        page_ = request.huge_page != 0 ? request.huge_page : default_huge_page();
+        mount_ = "";  // their pool limits them, not free memory
+      }
       if (request.offset != 0) return fail(SHMALLOC_STATUS_INVALID, 0, "file_offset: a new nameless object has nothing before it");
       if (request.size == 0 && request.capacity == 0) return {};  // An empty storage needs no object.
       SHMALLOC_TRY(fd, os::make_memfd(request.prefix, plan.huge ? page_ : 0));
@@ -82,13 +89,16 @@ Result<void> MapMemory::open_object(const Plan &plan, const MapRequest &request)
         return fail(SHMALLOC_STATUS_PERMISSION, 0, "descriptor %d is open for reading only: map it READ_ONLY, or without SHARED",
                     request.fd);
       }
+      // Seals first: what is sealed now can't be shorter than what we see next.
+      object_.seals = os::seals_of(fd.get());
       SHMALLOC_TRY(facts, os::look(fd.get(), "the descriptor"));
       if (!facts.regular) return fail(SHMALLOC_STATUS_INVALID, 0, "descriptor %d is neither a file nor shared memory", request.fd);
       facts_ = facts;
       object_.fd = std::move(fd);
       object_.identity = facts.identity;
-      object_.seals = os::seals_of(object_.fd.get());
-      mount_ = "";
+      // A memfd is limited by the machine's memory, a file by a file system that we don't know.
+      mount_ = object_.seals != 0 ? nullptr : "";
+      if ((object_.seals & F_SEAL_SEAL) != 0) static_cast<void>(os::lock_presence(object_.fd.get(), false));
       immutable = plan.read_only && (object_.seals & F_SEAL_WRITE) != 0;
       return {};
     }
@@ -206,17 +216,18 @@ Result<void> MapMemory::set_size(const Plan &plan, const MapRequest &request, st
   if (!writes || request.numa_node >= 0) {
     // Bound memory must be mapped before its blocks are taken: see map().
     if (!writes || end <= facts_.size) return {};
+    SHMALLOC_CHECK(os::check_file_limit(end, what()));
     if (os::calls.ftruncate(object_.fd.get(), static_cast<off_t>(end)) != 0) {
       return fail_errno(errno, "making %s %s long failed", what(), size_text(end).text);
     }
-    extended_ = true;
+    extended_to_ = end;
     return {};
   }
   // Also where nothing grows: a sparse object would take its blocks at first touch, and SIGBUS is how that fails.
   if (end > facts_.size || facts_.resident < facts_.size) {
     const auto reserved = os::reserve(object_.fd.get(), request.offset, end, facts_.size, mount(), what());
     if (!reserved) return plan.huge ? huge_error(reserved.error(), page_) : reserved.error();
-    extended_ = end > facts_.size;
+    if (end > facts_.size) extended_to_ = end;
   }
   return {};
 }

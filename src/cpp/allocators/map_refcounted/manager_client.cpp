@@ -1,8 +1,8 @@
 #include "allocators/map_refcounted/manager_client.hpp"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cstring>
 
@@ -17,7 +17,7 @@ constexpr std::int64_t kPatienceNs = 5000000000;
 
 Result<void> say(int fd, const char *name, bool free) {
   wire::TorchAllocInfo info{};
-  info.pid = getpid();
+  info.pid = os::calls.getpid();
   info.free = free ? 1 : 0;
   std::strncpy(info.filename, name, sizeof info.filename - 1);
   return os::send_all(fd, &info, sizeof info, nullptr, 0);
@@ -42,6 +42,10 @@ Result<std::unique_ptr<ManagerRegistration>> ManagerRegistration::open(const cha
   made->socket_ = os::UniqueFd(os::calls.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!made->socket_) return fail_errno(errno, "making a socket failed%s", os::hint_for(errno, "").text);
   const int fd = made->socket_.get();
+  // A manager that accepts nobody must not hang us.
+  const struct timeval patience = {kPatienceNs / 1000000000, 0};
+  if (os::calls.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0)
+    return fail_errno(errno, "limiting a wait failed");
   int connected;
   do {
     connected = os::calls.connect(fd, reinterpret_cast<const struct sockaddr *>(&address), sizeof address);

@@ -51,9 +51,8 @@ Result<std::unique_ptr<Memory>> MapRefcountedAllocator::make(std::size_t size, c
   request.header = sizeof(wire::TorchHeader);
   request.initialise = initialise;
   std::string name;
-  if (params.name != nullptr && params.name[0] != '/') name = "/";
   if (params.name != nullptr) {
-    name += params.name;
+    name = std::string(params.name[0] == '/' ? "" : "/") + params.name;
     request.name = name.c_str();
   }
   for (int tries = 0;; ++tries) {
@@ -73,24 +72,29 @@ Result<std::unique_ptr<Memory>> MapRefcountedAllocator::make(std::size_t size, c
   }
 }
 
-Result<std::unique_ptr<Memory>> attach_refcounted(const char *name, std::size_t size, const char *manager, bool counted) {
+Result<std::unique_ptr<Memory>> attach_refcounted(const char *name, std::size_t size, const char *manager, bool counted,
+                                                  const os::Identity *expected) {
   SHMALLOC_TRY(plan, make_plan(SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_NOCREATE | SHMALLOC_MAPPED_NO_GROW, true));
   MapRequest request;
   request.name = name;
   request.size = request.capacity = size;
   request.header = sizeof(wire::TorchHeader);
-  auto memory = open_counted(plan, request, manager);
-  if (!memory && manager[0] != '\0' && memory.error().status == SHMALLOC_STATUS_PEER_GONE) {
-    // A manager that is dead protects nothing any more; the object may well be there.
-    log(SHMALLOC_LOG_LEVEL_WARNING, "opening %s without its manager: %s", name, memory.error().message);
-    auto alone = open_counted(plan, request, "");
-    if (!alone) return alone.error();
-    SHMALLOC_CHECK((*alone)->join(counted));
-    return std::unique_ptr<Memory>(std::move(*alone));
+  bool managed = manager[0] != '\0';
+  for (;;) {
+    auto memory = open_counted(plan, request, managed ? manager : "");
+    if (!memory && managed && memory.error().status == SHMALLOC_STATUS_PEER_GONE) {
+      // A manager that is dead protects nothing any more; the object may well be there.
+      log(SHMALLOC_LOG_LEVEL_WARNING, "opening %s without its manager: %s", name, memory.error().message);
+      managed = false;
+      continue;
+    }
+    if (!memory) return memory.error();
+    if (expected != nullptr && (*memory)->object()->identity != *expected) {
+      return fail(SHMALLOC_STATUS_STALE, 0, "the shm object %s is another one by now", name);
+    }
+    SHMALLOC_CHECK((*memory)->join(counted));
+    return std::unique_ptr<Memory>(std::move(*memory));
   }
-  if (!memory) return memory.error();
-  SHMALLOC_CHECK((*memory)->join(counted));
-  return std::unique_ptr<Memory>(std::move(*memory));
 }
 
 RefcountedMemory::~RefcountedMemory() {
@@ -113,8 +117,10 @@ Result<std::int32_t> RefcountedMemory::change(std::int32_t by) {
   now = shared.load(std::memory_order_acquire);
   while (by != 0) {
     if (now <= 0) return fail(SHMALLOC_STATUS_STALE, 0, "the object's count is %d: everybody gave it up, it is being removed", now);
-    if (by < 0 && now + by < 0)
-      return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count is %d, it can't be lowered by %d", now, -by);
+    if (by < 0 && now + by < 0) {
+      return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count is %d, it can't be lowered by %lld", now,
+                  -static_cast<long long>(by));
+    }
     if (by > 0 && now > INT32_MAX - by) return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count can't hold %d more", by);
     if (shared.compare_exchange_weak(now, now + by, std::memory_order_acq_rel, std::memory_order_acquire)) return now + by;
   }

@@ -43,7 +43,8 @@ class MapRefcountedAllocator final : public Allocator {
   std::uint64_t alignment() const override { return 64; }
 };
 
-// Opens an object that exists; `counted` as in RefcountedMemory::join, `manager` may be "".
-Result<std::unique_ptr<Memory>> attach_refcounted(const char *name, std::size_t size, const char *manager, bool counted);
+// Opens an object that exists; `counted` as in RefcountedMemory::join, `manager` may be "", `expected` NULL.
+Result<std::unique_ptr<Memory>> attach_refcounted(const char *name, std::size_t size, const char *manager, bool counted,
+                                                  const os::Identity *expected);
 
 }  // namespace shmalloc

@@ -51,7 +51,7 @@ std::size_t encode(const Handle &handle, std::uint8_t *bytes) {
   body.put(handle.started, 8);
   body.put(static_cast<std::uint32_t>(handle.fd), 4);
   body.put(handle.name.size(), 4);
-  std::memcpy(bytes + kHandleFixed, handle.name.data(), handle.name.size());
+  if (!handle.name.empty()) std::memcpy(bytes + kHandleFixed, handle.name.data(), handle.name.size());
   std::memcpy(bytes, kHandleMagic, 4);
   Writer head(bytes + 4);
   head.put(handle.major, 1);

@@ -1,5 +1,3 @@
-#include <sys/utsname.h>
-
 #include <cinttypes>
 #include <cstdlib>
 #include <cstring>
@@ -112,7 +110,7 @@ Result<std::string> describe_machine() {
   std::string json = "{\"version\":";
   append_json(json, SHMALLOC_VERSION_TEXT);
   struct utsname system {};
-  uname(&system);
+  static_cast<void>(os::calls.uname(&system));
   json += ",\"kernel\":";
   append_json(json, system.release);
   const os::MemoryInfo memory = os::memory_info();

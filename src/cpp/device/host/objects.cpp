@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kDeleted = " (deleted)";
 
 shmalloc_object_maker maker_of(std::string_view name, std::string_view prefix) {
-  if (name.starts_with(prefix)) return SHMALLOC_OBJECT_MAKER_SHMALLOC;
+  if (name.starts_with(prefix) && name.substr(prefix.size()).starts_with('_')) return SHMALLOC_OBJECT_MAKER_SHMALLOC;
   if (name.starts_with("torch_")) return SHMALLOC_OBJECT_MAKER_TORCH;
   return SHMALLOC_OBJECT_MAKER_UNKNOWN;
 }
@@ -67,7 +67,9 @@ bool named_object(const std::string &name, shmalloc_object_maker maker, const os
     info->holders = held->holders;
     info->holder_pid = held->pid;
   }
-  if (!fd || holders.uncertain(facts.uid, facts.mode)) info->state |= SHMALLOC_OBJECT_UNCERTAIN;
+  // Ours are judged by their lock, which is seen from everywhere; others by their holders, who may be in another container.
+  const bool unseen = maker != SHMALLOC_OBJECT_MAKER_SHMALLOC && !holders.complete;
+  if (!fd || unseen || holders.uncertain(facts.uid, facts.mode)) info->state |= SHMALLOC_OBJECT_UNCERTAIN;
   if (info->holders == 0 && (info->state & SHMALLOC_OBJECT_LOCKED) == 0) info->state |= SHMALLOC_OBJECT_ABANDONED;
   return true;
 }
@@ -80,7 +82,7 @@ bool nameless_object(const os::HeldObject &held, std::string_view prefix, shmall
   *info = empty_info();
   if (link.starts_with("/memfd:")) {
     link.remove_prefix(7);
-    if (!link.starts_with(prefix)) return false;
+    if (link != prefix) return false;
     info->maker = SHMALLOC_OBJECT_MAKER_SHMALLOC;
     set_name(info, "memfd:", link);
   } else {
