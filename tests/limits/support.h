@@ -6,7 +6,6 @@
 #ifndef SHMALLOC_TESTS_LIMITS_SUPPORT_H
 #define SHMALLOC_TESTS_LIMITS_SUPPORT_H
 
-#include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +24,8 @@
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+/* It needs the headers before it. */
+#include <cmocka.h>
 
 #include "shmalloc.h"
 #include "shmalloc/torch.h"
