@@ -9,6 +9,7 @@ class Goal:
     number: str  # in the list of goals; "-": no goal there, a yardstick of our own
     limit: float  # of the median of ours / anchor, or of our median in ns
     text: str
+    speed: bool = False  # asked as "so many times faster"
 
     def met(self, value: float) -> bool:
         return value <= self.limit
@@ -19,7 +20,7 @@ def times(number: str, limit: float) -> Goal:
 
 
 def faster(number: str, factor: float) -> Goal:
-    return Goal(number, 1 / factor, f"≥ {factor:,}× faster")
+    return Goal(number, 1 / factor, f"≥ {factor:,}× faster", True)
 
 
 # By comparison and anchor: the ratio is judged.

@@ -13,10 +13,14 @@ def significant(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def times_text(values: List[float], unit_of: float) -> str:
+    """All of them in the unit that suits one."""
+    scale, unit = (1, "ns") if unit_of < 1e3 else (1e3, "µs") if unit_of < 1e6 else (1e6, "ms")
+    return " / ".join(significant(value / scale) for value in values) + f" {unit}"
+
+
 def time_text(spread: Spread) -> str:
-    """All three in the unit of the median."""
-    scale, unit = (1, "ns") if spread.middle < 1e3 else (1e3, "µs") if spread.middle < 1e6 else (1e6, "ms")
-    return " / ".join(significant(value / scale) for value in (spread.low, spread.middle, spread.high)) + f" {unit}"
+    return times_text([spread.low, spread.middle, spread.high], spread.middle)
 
 
 def ratio_text(spread: Spread) -> str:
@@ -62,14 +66,24 @@ def machine_block(machine: dict, notes: List[str]) -> str:
     return "\n".join(lines + [f"- note: {note}" for note in notes])
 
 
+def missed_text(row: Row) -> str:
+    asked = f"asked {goal_text(row)}"
+    if row.ratio is None:
+        return f"{times_text([row.spread.middle], row.spread.middle)}, {asked}"
+    ratio = row.ratio.middle
+    if row.goal.speed and ratio < 1:
+        return f"{significant(1 / ratio)}× faster than {row.side}, {asked}"
+    return f"{significant(ratio)}× {row.side}, {asked}"
+
+
 def summary_block(figures: List[Figures]) -> str:
-    """The judged rows alone, the misses first."""
-    judged = [(each, row) for each in figures for row in each.rows if row.met is not None]
-    missed = [(each, row) for each, row in judged if not row.met]
-    lines = [f"{len(judged) - len(missed)} of {len(judged)} held, {len(missed)} missed.", ""]
-    for each, row in missed:
-        value = f"{row.ratio.middle:.4g}× {row.side}" if row.ratio else time_text(row.spread)
-        lines.append(f"- **MISS** {each.name} {each.label}: {value}, asked {row.goal.text} ({row.goal.number})")
+    """What is missed, a line for each comparison; medians."""
+    judged = [row for each in figures for row in each.rows if row.met is not None]
+    lines = [f"{sum(row.met for row in judged)} of {len(judged)} held, {sum(not row.met for row in judged)} missed:", ""]
+    for each in figures:
+        missed = [missed_text(row) for row in each.rows if row.met is False]
+        if missed:
+            lines.append(f"- **MISS** {each.name}, {each.label}{' (noisy)' if each.noise else ''}: {'; '.join(missed)}")
     return "\n".join(lines)
 
 
