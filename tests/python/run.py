@@ -7,6 +7,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 SKIP = 77
+BINDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'bindings', 'python')
 
 
 def skip(reason):
@@ -18,6 +19,9 @@ def main():
     if os.environ.get('SHMALLOC_SKIP'):
         skip(os.environ['SHMALLOC_SKIP'])
     modules = sys.argv[1:]
+    if 'PYTHONPATH' not in os.environ:
+        os.environ['PYTHONPATH'] = BINDING  # for the processes that the tests start
+        sys.path.insert(0, BINDING)
     for package in ('numpy', 'torch'):
         if importlib.util.find_spec(package) is None:
             skip(f'{sys.executable} has no {package}; install python3-{package}')

@@ -23,7 +23,7 @@ class ShmallocError(Exception):
         super().__init__(message)
         self.os_error, self.backend_error = os_error, backend_error
         if isinstance(self, OSError):
-            self.errno = os_error or None
+            setattr(self, 'errno', os_error or None)
 
 
 class InvalidError(ShmallocError, ValueError):

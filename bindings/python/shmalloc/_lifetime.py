@@ -25,7 +25,7 @@ class Reference:
 
     def __init__(self, handle: ctypes.c_void_p) -> None:
         self._as_parameter_ = handle
-        weakref.finalize(self, _raw.library().shmalloc_release_deferred, handle)
+        weakref.finalize(self, _raw.library().shmalloc_release_deferred, handle).atexit = False
 
 
 def created(name: str, *arguments: Any) -> Reference:
@@ -109,9 +109,19 @@ _get_buffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(B
 _release_buffer = ctypes.PYFUNCTYPE(None, ctypes.POINTER(Buffer))(('PyBuffer_Release', ctypes.pythonapi))
 
 
+#: Storages that Python has, by their id().
+storages: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
 def _at_exit() -> None:
+    """Names shall not outlive the process. Threads may still be inside the library: they keep what they use, and find everything
+    else released."""
     if _raw._loaded is None:
         return
+    for reference in storages.valuerefs():
+        storage = reference()
+        if storage is not None:
+            storage._reference = None
     try:
         call('set_log', _raw.log_fn(), 0, None, _raw.destroy_fn())
     except BusyError:
@@ -119,5 +129,5 @@ def _at_exit() -> None:
     run_deferred()
 
 
-# Finalizers that are left at exit run newest first, so the oldest one comes after all storages.
+# Not by atexit: once weakref's own handler there has run, no finalizer works any more.
 weakref.finalize(Reference, _at_exit)

@@ -283,8 +283,8 @@ def find():
         ctypes.CDLL(SONAME)
         return SONAME
     except OSError as error:
-        import ctypes.util
-        found = ctypes.util.find_library('shmalloc')
+        from ctypes.util import find_library  # slow to import, slow to run
+        found = find_library('shmalloc')
         if not found:
             raise ImportError(f'{SONAME} can not be loaded ({error}). Install shmalloc, or put the path of the library '
                               'into the environment variable SHMALLOC_LIBRARY') from error

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from . import _raw
 from ._enums import Capability, Kind, Trim, known
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
     from .storage import Storage
 
 
-class AllocatorInfo(NamedTuple):
+@dataclass(frozen=True)
+class AllocatorInfo:
     """An allocator, described; see shmalloc_allocator_info."""
 
     name: str
-    kind: Kind
+    kind: Kind | int
     device: int
     id: int
     references: int
@@ -27,7 +29,8 @@ class AllocatorInfo(NamedTuple):
     capabilities: Capability
 
 
-class DeviceInfo(NamedTuple):
+@dataclass(frozen=True)
+class DeviceInfo:
     """A device, described; see shmalloc_device_info."""
 
     name: str

@@ -6,7 +6,8 @@ import math
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Iterable, NamedTuple, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 from . import _raw
 from ._enums import Format, Kind, Route, known
@@ -20,7 +21,8 @@ _C = _raw.CONSTANTS
 MESSAGE_MAX = _C['SHMALLOC_MESSAGE_MAX']
 
 
-class HandleInfo(NamedTuple):
+@dataclass(frozen=True)
+class HandleInfo:
     """What a handle says; see shmalloc_handle_info."""
 
     size: int
@@ -28,12 +30,12 @@ class HandleInfo(NamedTuple):
     offset: int
     device: int
     identity: bytes
-    format: Format
-    kind: Kind
+    format: Format | int
+    kind: Kind | int
     read_only: bool
     descriptor: bool
     counted: bool
-    route: Route
+    route: Route | int
     pid: int
     version: tuple[int, int]
 
@@ -46,9 +48,11 @@ def handle_info(handle: bytes) -> HandleInfo:
     """Read a handle without opening it."""
     info = _raw.make(_raw.HandleInfo)
     call('handle_get_info', _octets(handle), len(handle), ctypes.byref(info))
-    flags = [bool(info.flags & _C[f'SHMALLOC_EXPORT_{flag}']) for flag in ('READ_ONLY', 'DESCRIPTOR', 'COUNTED')]
+    read_only, descriptor, counted = (bool(info.flags & _C[f'SHMALLOC_EXPORT_{flag}'])
+                                      for flag in ('READ_ONLY', 'DESCRIPTOR', 'COUNTED'))
     return HandleInfo(info.size, info.capacity, info.offset, info.device, bytes(info.identity), known(Format, info.format),
-                      known(Kind, info.kind), *flags, known(Route, info.route), info.pid, (info.version_major, info.version_minor))
+                      known(Kind, info.kind), read_only, descriptor, counted, known(Route, info.route), info.pid,
+                      (info.version_major, info.version_minor))
 
 
 def handle_to_text(handle: bytes) -> str:

@@ -8,7 +8,7 @@ from ._enums import LogLevel, known
 from ._errors import call
 from ._lifetime import drop, keep, kept
 
-Listener = Callable[[LogLevel, str], None]
+Listener = Callable[[int, str], None]
 
 
 @_raw.log_fn

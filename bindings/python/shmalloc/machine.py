@@ -4,14 +4,16 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from . import _raw
 from ._enums import Maker, ObjectState, known
 from ._errors import call, encoded, text
 
 
-class SharedObject(NamedTuple):
+@dataclass(frozen=True)
+class SharedObject:
     """One shared object; see shmalloc_object_info."""
 
     name: str
@@ -19,7 +21,7 @@ class SharedObject(NamedTuple):
     resident: int
     modified_ns: int
     refcount: int | None
-    maker: Maker
+    maker: Maker | int
     state: ObjectState
     holders: int
     holder_pid: int

@@ -4,16 +4,18 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-from typing import Any, Iterable, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Iterable
 
 from . import _raw, ipc
 from ._enums import Access, Format, Kind, Mapped, State, known
 from ._errors import ClosedError, NotFoundError, call, encoded, text
-from ._lifetime import HOST, Buffer, Reference, created, drop, keep, pinned, run_deferred
+from ._lifetime import HOST, Buffer, Reference, created, drop, keep, pinned, run_deferred, storages
 from .allocator import Allocator
 
 
-class StorageInfo(NamedTuple):
+@dataclass(frozen=True)
+class StorageInfo:
     """A storage, described; see shmalloc_storage_info."""
 
     address: int
@@ -25,7 +27,7 @@ class StorageInfo(NamedTuple):
     allocator_id: int
     references: int
     pins: int
-    kind: Kind
+    kind: Kind | int
     state: State
     mapped: Mapped
     fd: int
@@ -57,15 +59,19 @@ class Storage:
         if numa_node is not None:
             params.numa_node = -1 if numa_node < 0 else numa_node + 1
         owner = allocator._reference if allocator else None
-        self._reference = created('storage_create', owner, _size(size), 0, ctypes.byref(params))
+        self._hold(created('storage_create', owner, _size(size), 0, ctypes.byref(params)))
 
     # ---- where else they come from ----
 
     @classmethod
     def _of(cls, reference: Reference) -> Storage:
         storage = cls.__new__(cls)
-        storage._reference = reference
+        storage._hold(reference)
         return storage
+
+    def _hold(self, reference: Reference) -> None:
+        self._reference = reference
+        storages[id(self)] = self
 
     @classmethod
     def adopt(cls, buffer: Any, *, read_only: bool = False) -> Storage:

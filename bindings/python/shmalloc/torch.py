@@ -79,7 +79,7 @@ def to_torch(storage: Storage) -> torch.UntypedStorage:
         return torch.UntypedStorage(0)
     fds = storage.export_fds(format=Format.TORCH_FD)
     try:
-        return torch.UntypedStorage._new_shared_fd_cpu(fds[0], size)
+        return torch.UntypedStorage._new_shared_fd_cpu(fds[0], size)  # type: ignore[attr-defined]
     finally:
         for fd in fds:
             os.close(fd)
