@@ -43,8 +43,8 @@ static void format_size_rounds_as_people_do(void **state) {
   static const struct {
     uint64_t size;
     const char *text;
-  } cases[] = {{0, "0 bytes"},          {1, "1 byte"},           {1023, "1023 bytes"},       {1024, "1.00 KiB"},
-               {1536, "1.50 KiB"},      {1048575, "1.00 MiB"},   {1048576, "1.00 MiB"},      {UINT64_C(2) << 30, "2.00 GiB"},
+  } cases[] = {{0, "0 bytes"},           {1, "1 byte"},         {1023, "1023 bytes"},  {1024, "1.00 KiB"},
+               {1536, "1.50 KiB"},       {1048575, "1.00 MiB"}, {1048576, "1.00 MiB"}, {UINT64_C(2) << 30, "2.00 GiB"},
                {UINT64_MAX, "16.00 EiB"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
     char text[32];
@@ -62,7 +62,7 @@ static void short_buffers_get_the_length_and_nothing_else(void **state) {
   FAILS(NO_SPACE, "9 bytes", shmalloc_format_size(1024, text, &length, err));
   assert_int_equal(length, 9);
   assert_string_equal(text, "before");
-  length = 1000;  /* NULL has no room, whatever the length says. */
+  length = 1000; /* NULL has no room, whatever the length says. */
   FAILS(NO_SPACE, "9 bytes", shmalloc_format_size(1024, NULL, &length, err));
   assert_int_equal(length, 9);
   FAILS(INVALID, "inout_length", shmalloc_format_size(1024, text, NULL, err));

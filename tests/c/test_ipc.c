@@ -188,11 +188,30 @@ static void wrong_bytes_get_their_own_error(void **state) {
     size_t at;
     int bytes;
     uint64_t value;
-  } forged[] = {{24, 8, 4097},          {24, 8, UINT64_MAX}, {24, 8, UINT64_C(1) << 61}, {32, 8, 0},  {32, 8, UINT64_C(1) << 61},
-                {40, 8, 1},             {40, 8, 4096},       {40, 8, UINT64_C(1) << 61}, {52, 1, 77}, {52, 1, 1},
-                {52, 1, 2},             {56, 8, 99},          {64, 8, 1},                 {72, 8, 1},  {80, 4, 64},
-                {80, 4, UINT32_MAX},    {84, 4, 1},          {84, 4, UINT32_MAX},        {96, 4, 0},  {96, 4, UINT32_MAX},
-                {100, 4, 1},            {100, 4, 65535},     {16, 8, UINT64_C(2) << 32}, {104, 0, 0}};
+  } forged[] = {{24, 8, 4097},
+                {24, 8, UINT64_MAX},
+                {24, 8, UINT64_C(1) << 61},
+                {32, 8, 0},
+                {32, 8, UINT64_C(1) << 61},
+                {40, 8, 1},
+                {40, 8, 4096},
+                {40, 8, UINT64_C(1) << 61},
+                {52, 1, 77},
+                {52, 1, 1},
+                {52, 1, 2},
+                {56, 8, 99},
+                {64, 8, 1},
+                {72, 8, 1},
+                {80, 4, 64},
+                {80, 4, UINT32_MAX},
+                {84, 4, 1},
+                {84, 4, UINT32_MAX},
+                {96, 4, 0},
+                {96, 4, UINT32_MAX},
+                {100, 4, 1},
+                {100, 4, 65535},
+                {16, 8, UINT64_C(2) << 32},
+                {104, 0, 0}};
   for (size_t i = 0; i < sizeof forged / sizeof *forged; ++i) {
     bad = good;
     for (int k = 0; k < forged[i].bytes; ++k) bad.bytes[forged[i].at + (size_t)k] = (uint8_t)(forged[i].value >> 8 * k);
@@ -201,7 +220,8 @@ static void wrong_bytes_get_their_own_error(void **state) {
     shmalloc_error error;
     const shmalloc_status status = import_of(&bad, 0, &imported, &error);
     if (status == SHMALLOC_STATUS_OK || status == SHMALLOC_STATUS_INTERNAL) {
-      fail_msg("forged field at %zu (%llu) gave %s", forged[i].at, (unsigned long long)forged[i].value, shmalloc_status_name(status));
+      fail_msg("forged field at %zu (%llu) gave %s", forged[i].at, (unsigned long long)forged[i].value,
+               shmalloc_status_name(status));
     }
   }
   FAILS(CORRUPT, "no handle", shmalloc_storage_import((const uint8_t *)"", 0, NULL, 0, NULL, &imported, err));
@@ -227,7 +247,8 @@ static void text_survives_and_is_checked(void **state) {
   OK(shmalloc_handle_to_text(handle.bytes, handle.length, text, &length, err));
   assert_int_equal(length, strlen(text) + 1);
   for (const char *c = text; *c != 0; ++c) {
-    assert_true((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' || *c == '-' || *c == ':');
+    assert_true((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' || *c == '-' ||
+                *c == ':');
   }
   snprintf(spaced, sizeof spaced, " \n%s\t\n", text);
   OK(shmalloc_handle_from_text(spaced, back.bytes, &back.length, err));
@@ -243,7 +264,8 @@ static void text_survives_and_is_checked(void **state) {
   FAILS(CORRUPT, "no handle", shmalloc_handle_to_text(handle.bytes, handle.length - 1, text, &length, err));
   FAILS(INVALID, "bytes", shmalloc_handle_to_text(NULL, 5, text, &length, err));
   FAILS(INVALID, "text", shmalloc_handle_from_text(NULL, back.bytes, &back.length, err));
-  static const char *const wrong[] = {"", "shmalloc1", "shmalloc1:", "shmalloc2:AAAA", "shmalloc1:A", "shmalloc1:AAAA", "shmalloc1:!!!!", "x"};
+  static const char *const wrong[] = {
+      "", "shmalloc1", "shmalloc1:", "shmalloc2:AAAA", "shmalloc1:A", "shmalloc1:AAAA", "shmalloc1:!!!!", "x"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
     back.length = sizeof back.bytes;
     FAILS(CORRUPT, "", shmalloc_handle_from_text(wrong[i], back.bytes, &back.length, err));

@@ -72,7 +72,8 @@ static void size_zero_maps_what_exists(void **state) {
   (void)state;
   write_file("ABCDEFGH", 12345);
   shmalloc_storage *storage = NULL;
-  static const uint32_t flags[] = {SHMALLOC_MAPPED_SHARED, 0, SHMALLOC_MAPPED_READ_ONLY, SHMALLOC_MAPPED_SHARED | SHMALLOC_MAPPED_READ_ONLY};
+  static const uint32_t flags[] = {SHMALLOC_MAPPED_SHARED, 0, SHMALLOC_MAPPED_READ_ONLY,
+                                   SHMALLOC_MAPPED_SHARED | SHMALLOC_MAPPED_READ_ONLY};
   for (size_t i = 0; i < 4; ++i) {
     OK(map_named(allocator, 0, flags[i], path, &storage, err));
     assert_int_equal(shmalloc_storage_size(storage), 12345);
@@ -148,7 +149,7 @@ static void read_only_maps_refuse_writers(void **state) {
   IN_CHILD({
     const pid_t writer = fork();
     if (writer == 0) {
-      signal(SIGSEGV, SIG_DFL); /* not cmocka's */
+      signal(SIGSEGV, SIG_DFL);                                   /* not cmocka's */
       ((volatile char *)shmalloc_storage_data(storage))[0] = 'x'; /* faults */
       _exit(0);
     }
@@ -223,7 +224,8 @@ static void names_are_new_unguessable_and_fork_safe(void **state) {
   IN_CHILD({
     char mine[128] = {0};
     size_t room = sizeof mine;
-    result = shmalloc_make_name("data", mine, &room, NULL) != SHMALLOC_STATUS_OK || write(ends[1], mine, sizeof mine) != sizeof mine;
+    result =
+        shmalloc_make_name("data", mine, &room, NULL) != SHMALLOC_STATUS_OK || write(ends[1], mine, sizeof mine) != sizeof mine;
   });
   assert_int_equal(read(ends[0], two, sizeof two), sizeof two);
   close(ends[0]);
@@ -277,7 +279,8 @@ static void unlinked_shm_is_what_pytorch_sends_by_descriptor(void **state) {
   const struct held before = look();
   shmalloc_storage *storage = NULL;
   OK(map_named(allocator, 4096,
-               SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_EXCLUSIVE | SHMALLOC_MAPPED_KEEPFD | SHMALLOC_MAPPED_UNLINK, NULL, &storage, err));
+               SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_EXCLUSIVE | SHMALLOC_MAPPED_KEEPFD | SHMALLOC_MAPPED_UNLINK, NULL,
+               &storage, err));
   assert_int_equal(look().names, before.names);
   const shmalloc_storage_info info = info_of(storage);
   assert_true(info.fd >= 0);

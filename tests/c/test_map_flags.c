@@ -124,7 +124,8 @@ static void ours_contradict_as_documented(void **state) {
     }
     FAILS(INVALID, "take no name", map_named(allocator, 4096, own[i], "name", &storage, err));
   }
-  FAILS(INVALID, "EXCLUSIVE contradicts READ_ONLY", map_named(allocator, 1, S | E | SHMALLOC_MAPPED_READ_ONLY, path, &storage, err));
+  FAILS(INVALID, "EXCLUSIVE contradicts READ_ONLY",
+        map_named(allocator, 1, S | E | SHMALLOC_MAPPED_READ_ONLY, path, &storage, err));
   FAILS(INVALID, "needs the name", map_named(allocator, 1, M | N, NULL, &storage, err));
   FAILS(INVALID, "SHARED needs the name", map_named(allocator, 1, S, NULL, &storage, err));
   FAILS(INVALID, "takes no name", map_named(allocator, 1, F, "name", &storage, err));

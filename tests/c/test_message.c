@@ -309,7 +309,6 @@ static void messages_open_nothing_by_name(void **state) {
   close(good.fd);
 }
 
-
 static void a_bad_datagram_does_not_block_those_behind_it(void **state) {
   (void)state;
   struct sockets sockets = connected(SOCK_SEQPACKET);

@@ -96,7 +96,8 @@ static void a_count_of_zero_is_never_raised(void **state) {
   assert_int_equal(access(file, F_OK), 0); /* lowering removes nothing, closing does */
   FAILS(STALE, "being removed", shmalloc_torch_refcount(storage, 1, &count, err));
   const struct held before = look();
-  FAILS(STALE, "being removed", map_named(allocator, 100, SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_NOCREATE, file + 8, &late, err));
+  FAILS(STALE, "being removed",
+        map_named(allocator, 100, SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_NOCREATE, file + 8, &late, err));
   SAME(before);
   assert_null(late);
   OK(shmalloc_storage_close(storage, err)); /* the count was taken from under us: an error of nobody's */
@@ -112,15 +113,17 @@ static void arguments_are_checked_before_anything_is_opened(void **state) {
   (void)state;
   const struct held before = look();
   shmalloc_storage *storage = NULL;
-  static const uint32_t refused[] = {SHMALLOC_MAPPED_SHARED, SHMALLOC_MAPPED_KEEPFD,    SHMALLOC_MAPPED_FROMFD, SHMALLOC_MAPPED_UNLINK,
-                                     SHMALLOC_MAPPED_MEMFD,  SHMALLOC_MAPPED_READ_ONLY, SHMALLOC_MAPPED_HUGETLB};
+  static const uint32_t refused[] = {SHMALLOC_MAPPED_SHARED, SHMALLOC_MAPPED_KEEPFD, SHMALLOC_MAPPED_FROMFD,
+                                     SHMALLOC_MAPPED_UNLINK, SHMALLOC_MAPPED_MEMFD,  SHMALLOC_MAPPED_READ_ONLY,
+                                     SHMALLOC_MAPPED_HUGETLB};
   const char *name = own("/shmalloc_rc");
   for (size_t i = 0; i < sizeof refused / sizeof *refused; ++i) {
     FAILS(INVALID, "MAP_REFCOUNTED takes",
           map_named(allocator, 100, SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_EXCLUSIVE | refused[i], name, &storage, err));
   }
   FAILS(INVALID, "needs EXCLUSIVE or NOCREATE", map_named(allocator, 100, SHMALLOC_MAPPED_SHAREDMEM, name, &storage, err));
-  FAILS(INVALID, "contradicts", map_named(allocator, 100, SHMALLOC_MAPPED_EXCLUSIVE | SHMALLOC_MAPPED_NOCREATE, name, &storage, err));
+  FAILS(INVALID, "contradicts",
+        map_named(allocator, 100, SHMALLOC_MAPPED_EXCLUSIVE | SHMALLOC_MAPPED_NOCREATE, name, &storage, err));
   FAILS(NOT_FOUND, "opening", map_named(allocator, 100, SHMALLOC_MAPPED_NOCREATE, name, &storage, err));
   OK(map_named(allocator, 100, SHMALLOC_MAPPED_EXCLUSIVE, name, &storage, err));
   shmalloc_storage *again = NULL;
@@ -191,11 +194,11 @@ static void handles_join_the_count(void **state) {
   shmalloc_storage_release(other);
   SAME(before);
 
-  static const char *const bad[] = {"", "a", "a\nb", "\n/x\n", "\n/x\nabc", "\nx\n10", "\n/x/y\n10", "\n/x\n-1", "\n/x\n99999999999999999999"};
+  static const char *const bad[] = {
+      "", "a", "a\nb", "\n/x\n", "\n/x\nabc", "\nx\n10", "\n/x/y\n10", "\n/x\n-1", "\n/x\n99999999999999999999"};
   from.flags = 0;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
-    const shmalloc_status status =
-        shmalloc_storage_import((const uint8_t *)bad[i], strlen(bad[i]), NULL, 0, &from, &other, NULL);
+    const shmalloc_status status = shmalloc_storage_import((const uint8_t *)bad[i], strlen(bad[i]), NULL, 0, &from, &other, NULL);
     assert_true(status == SHMALLOC_STATUS_CORRUPT || status == SHMALLOC_STATUS_INVALID);
   }
   const char *gone = "\n/shmalloc_no_such_object\n10";

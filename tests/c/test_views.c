@@ -255,12 +255,9 @@ static void close_is_for_all_and_only_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(pin_keeps_memory_where_it_is),
-      cmocka_unit_test(share_moves_the_bytes_for_every_holder),
-      cmocka_unit_test(share_into_other_allocators),
-      cmocka_unit_test(grow_keeps_address_and_bytes),
-      cmocka_unit_test(seal_ends_all_writing),
-      cmocka_unit_test(close_is_for_all_and_only_once),
+      cmocka_unit_test(pin_keeps_memory_where_it_is), cmocka_unit_test(share_moves_the_bytes_for_every_holder),
+      cmocka_unit_test(share_into_other_allocators),  cmocka_unit_test(grow_keeps_address_and_bytes),
+      cmocka_unit_test(seal_ends_all_writing),        cmocka_unit_test(close_is_for_all_and_only_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,29 +15,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 #include <cmocka.h>
+#ifdef __cplusplus
+}
+#endif
 
 #include "shmalloc.h"
 
 /* A call that must be OK; its error is printed if it is not. `err` is the error to pass. */
-#define OK(...)                                                                                           \
-  do {                                                                                                    \
-    shmalloc_error error_ = {0};                                                                          \
-    shmalloc_error *err = &error_;                                                                        \
-    const int status_ = (int)(__VA_ARGS__);                                                               \
-    (void)err;                                                                                            \
+#define OK(...)                                                                                            \
+  do {                                                                                                     \
+    shmalloc_error error_;                                                                                 \
+    memset(&error_, 0, sizeof error_);                                                                     \
+    shmalloc_error *err = &error_;                                                                         \
+    const int status_ = (__VA_ARGS__);                                                                     \
+    (void)err;                                                                                             \
     if (status_ != 0) fail_msg("%s: %s: %s", #__VA_ARGS__, shmalloc_status_name(status_), error_.message); \
   } while (0)
 
 /* A call that must fail with this status, fill the error alike, and say `word` in its message. */
-#define FAILS(wanted, word, ...)                                                                          \
-  do {                                                                                                    \
-    shmalloc_error error_ = {0};                                                                          \
-    shmalloc_error *err = &error_;                                                                        \
-    const int status_ = (int)(__VA_ARGS__);                                                               \
-    if (status_ != SHMALLOC_STATUS_##wanted)                                                              \
+#define FAILS(wanted, word, ...)                                                                            \
+  do {                                                                                                      \
+    shmalloc_error error_;                                                                                  \
+    memset(&error_, 0, sizeof error_);                                                                      \
+    shmalloc_error *err = &error_;                                                                          \
+    const int status_ = (__VA_ARGS__);                                                                      \
+    if (status_ != SHMALLOC_STATUS_##wanted)                                                                \
       fail_msg("%s: %s, not " #wanted ": %s", #__VA_ARGS__, shmalloc_status_name(status_), error_.message); \
-    assert_int_equal(error_.status, status_);                                                             \
+    assert_int_equal(error_.status, status_);                                                               \
     if (strstr(error_.message, word) == NULL) fail_msg("\"%s\" does not say \"%s\"", error_.message, word); \
   } while (0)
 
@@ -63,7 +71,7 @@ static inline const char *own(const char *format) {
   static char text[4][128];
   static int next;
   char *at = text[next++ % 4];
-  snprintf(at, sizeof text[0], "%s_%d_", format, (int)getpid());
+  snprintf(at, sizeof text[0], "%s_%d_", format, getpid());
   return at;
 }
 
@@ -72,43 +80,44 @@ static inline struct held look(void) {
   char line[512];
   FILE *maps = fopen("/proc/self/maps", "re");
   while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-    if (strstr(line, "/dev/shm/") != NULL || strstr(line, "/memfd:shm") != NULL || strstr(line, "/tmp/shmalloc-test") != NULL) ++held.mappings;
+    if (strstr(line, "/dev/shm/") != NULL || strstr(line, "/memfd:shm") != NULL || strstr(line, "/tmp/shmalloc-test") != NULL)
+      ++held.mappings;
   }
   if (maps != NULL) fclose(maps);
   return held;
 }
 
-#define SAME(before)                                              \
-  do {                                                            \
-    const struct held now_ = look();                              \
-    assert_int_equal((before).descriptors, now_.descriptors);     \
-    assert_int_equal((before).mappings, now_.mappings);           \
-    assert_int_equal((before).names, now_.names);                 \
+#define SAME(before)                                          \
+  do {                                                        \
+    const struct held now_ = look();                          \
+    assert_int_equal((before).descriptors, now_.descriptors); \
+    assert_int_equal((before).mappings, now_.mappings);       \
+    assert_int_equal((before).names, now_.names);             \
   } while (0)
 
 /* Runs `body` in a forked child; the child must exit with 0. */
-#define IN_CHILD(...)                                                          \
-  do {                                                                         \
-    fflush(NULL);                                                              \
-    const pid_t child_ = fork();                                               \
-    assert_true(child_ >= 0);                                                  \
-    if (child_ == 0) {                                                         \
-      int result = 0;                                                          \
-      __VA_ARGS__;                                                             \
-      _exit(result);                                                           \
-    }                                                                          \
-    int wait_status_ = 0;                                                      \
-    assert_int_equal(waitpid(child_, &wait_status_, 0), child_);               \
+#define IN_CHILD(...)                                                                \
+  do {                                                                               \
+    fflush(NULL);                                                                    \
+    const pid_t child_ = fork();                                                     \
+    assert_true(child_ >= 0);                                                        \
+    if (child_ == 0) {                                                               \
+      int result = 0;                                                                \
+      __VA_ARGS__;                                                                   \
+      _exit(result);                                                                 \
+    }                                                                                \
+    int wait_status_ = 0;                                                            \
+    assert_int_equal(waitpid(child_, &wait_status_, 0), child_);                     \
     if (wait_status_ != 0) fail_msg("child ended with %#x", (unsigned)wait_status_); \
   } while (0)
 
 /* In a child, where cmocka can't report: exits with the number of the line. */
-#define CHILD_CHECK(condition)                                                  \
-  do {                                                                          \
-    if (!(condition)) {                                                         \
+#define CHILD_CHECK(condition)                                                         \
+  do {                                                                                 \
+    if (!(condition)) {                                                                \
       fprintf(stderr, "%s:%d: child: %s is not so\n", __FILE__, __LINE__, #condition); \
-      _exit(1);                                                                 \
-    }                                                                           \
+      _exit(1);                                                                        \
+    }                                                                                  \
   } while (0)
 
 static inline shmalloc_allocator *make_allocator(shmalloc_allocator_kind kind, const char *config) {

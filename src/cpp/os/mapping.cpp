@@ -98,7 +98,7 @@ void Mapping::reset() {
 
 namespace {
 
-// Through a pipe, where a seccomp filter forbids process_vm_readv: write(2) and read(2) answer EFAULT as well.
+// Through a pipe, where process_vm_readv is not to be had (seccomp filters forbid it): write(2) and read(2) answer EFAULT as well.
 int copy_by_pipe(char *to, const char *from, std::size_t size) {
   int ends[2];
   if (calls.pipe2(ends, O_CLOEXEC) != 0) return errno;
@@ -145,9 +145,8 @@ int checked_copy(void *to, const void *from, std::size_t size) {
     const struct iovec remote = {const_cast<char *>(source), piece};
     const ssize_t got = calls.process_vm_readv(calls.getpid(), &local, 1, &remote, 1, 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == ENOSYS || errno == EPERM)) return copy_by_pipe(target, source, size);
-    if (got < 0) return errno;
-    if (got == 0) return EFAULT;
+    if (got == 0 || (got < 0 && errno == EFAULT)) return EFAULT;
+    if (got < 0) return copy_by_pipe(target, source, size);
     target += got;
     source += got;
     size -= static_cast<std::size_t>(got);
