@@ -43,7 +43,7 @@ shmalloc_status shmalloc_machine_reclaim(const char *name, const char *prefix, u
     if ((flags & ~kKnown) != 0)
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "flags %#x are not known to this version", flags & ~kKnown);
     if (name == nullptr && (flags & SHMALLOC_RECLAIM_FORCE) != 0) return fail(SHMALLOC_STATUS_INVALID, 0, "FORCE goes with a name");
-    SHMALLOC_TRY(reclaimed, name != nullptr ? reclaim_object(name, flags) : reclaim_all(known, flags));
+    SHMALLOC_TRY(reclaimed, name != nullptr ? reclaim_object(name, known, flags) : reclaim_all(known, flags));
     if (out_objects != nullptr) *out_objects = reclaimed.objects;
     if (out_bytes != nullptr) *out_bytes = reclaimed.bytes;
     return {};

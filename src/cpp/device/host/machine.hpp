@@ -18,7 +18,7 @@ struct Reclaimed {
   std::uint64_t objects = 0;
   std::uint64_t bytes = 0;
 };
-Result<Reclaimed> reclaim_object(const char *name, std::uint32_t flags);
+Result<Reclaimed> reclaim_object(const char *name, const char *prefix, std::uint32_t flags);
 Result<Reclaimed> reclaim_all(const char *prefix, std::uint32_t flags);
 
 }  // namespace shmalloc

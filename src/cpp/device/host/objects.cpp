@@ -68,8 +68,8 @@ bool named_object(const std::string &name, shmalloc_object_maker maker, const os
     info->holder_pid = held->pid;
   }
   // Ours are judged by their lock, which is seen from everywhere; others by their holders, who may be in another container.
-  const bool unseen = maker != SHMALLOC_OBJECT_MAKER_SHMALLOC && !holders.complete;
-  if (!fd || unseen || holders.uncertain(facts.uid, facts.mode)) info->state |= SHMALLOC_OBJECT_UNCERTAIN;
+  const bool ours = maker == SHMALLOC_OBJECT_MAKER_SHMALLOC;
+  if (!fd || (!ours && (!holders.complete || holders.uncertain(facts.uid, facts.mode)))) info->state |= SHMALLOC_OBJECT_UNCERTAIN;
   if (info->holders == 0 && (info->state & SHMALLOC_OBJECT_LOCKED) == 0) info->state |= SHMALLOC_OBJECT_ABANDONED;
   return true;
 }
@@ -139,7 +139,7 @@ Result<void> walk_objects(const char *prefix, shmalloc_object_fn fn, void *userd
   return {};
 }
 
-Result<Reclaimed> reclaim_object(const char *name, std::uint32_t flags) {
+Result<Reclaimed> reclaim_object(const char *name, const char *prefix, std::uint32_t flags) {
   const char *bare = name[0] == '/' ? name + 1 : name;
   if (bare[0] == '\0' || std::strchr(bare, '/') != nullptr)
     return fail(SHMALLOC_STATUS_INVALID, 0, "\"%s\" is no name of a shm object", name);
@@ -147,7 +147,7 @@ Result<Reclaimed> reclaim_object(const char *name, std::uint32_t flags) {
   SHMALLOC_TRY(holders, os::find_holders());
   shmalloc_object_info info;
   const std::string path = std::string(os::kShmDirectory) + "/" + bare;
-  if (!named_object(bare, SHMALLOC_OBJECT_MAKER_UNKNOWN, holders, &info)) {
+  if (!named_object(bare, maker_of(bare, prefix), holders, &info)) {
     return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "there is no shm object %s", name);
   }
   if (!force && (info.state & SHMALLOC_OBJECT_ABANDONED) == 0) return held_error(name, info);
@@ -183,7 +183,7 @@ Result<Reclaimed> reclaim_all(const char *prefix, std::uint32_t flags) {
   Reclaimed sum;
   for (const shmalloc_object_info &info : all) {
     if ((info.state & SHMALLOC_OBJECT_ABANDONED) == 0 || (info.state & SHMALLOC_OBJECT_UNCERTAIN) != 0) continue;
-    auto one = reclaim_object(info.name, flags & ~static_cast<std::uint32_t>(SHMALLOC_RECLAIM_FORCE));
+    auto one = reclaim_object(info.name, prefix, flags & ~static_cast<std::uint32_t>(SHMALLOC_RECLAIM_FORCE));
     if (!one) continue;  // Gone or taken meanwhile, or not ours to remove: the walk shows it still.
     sum.objects += one->objects;
     sum.bytes += one->bytes;
