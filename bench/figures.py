@@ -42,6 +42,11 @@ class Figures:
     rows: List[Row]
 
 
+def loudness(comparison: dict) -> tuple:
+    """Whether it is noisy at all, and how much others did meanwhile."""
+    return bool(noise_of(comparison)), comparison["others_share"] + comparison["stolen_share"]
+
+
 def noise_of(comparison: dict) -> str:
     reasons = []
     if comparison["others_share"] > LOUD_SHARE:

@@ -42,10 +42,14 @@ def build_text(build: pathlib.Path) -> str:
     return ", ".join(f"{name}={options[name]}" for name in wanted if name in options)
 
 
+MEASURED = ("src", "include", "bench", "meson.build")
+
+
 def revision(root: pathlib.Path) -> str:
+    """The last change of what is measured, not of the tests or pages beside it."""
     git = ("git", "-C", str(root))
-    changed = output(*git, "status", "--porcelain", "--untracked-files=no", "--", "src", "include", "bench", "meson.build")
-    return output(*git, "rev-parse", "--short=12", "HEAD") + (" with changes in src, include or bench" if changed else "")
+    changed = output(*git, "status", "--porcelain", "--untracked-files=no", "--", *MEASURED)
+    return output(*git, "log", "-1", "--format=%h %cs", "--", *MEASURED) + (", with changes" if changed else "")
 
 
 def describe(root: pathlib.Path, build: pathlib.Path, torch_python: str, command: List[str]) -> dict:

@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--patience", type=float, help="seconds to wait for a quiet machine, all comparisons together")
     parser.add_argument("--torch", metavar="PYTHON", default="/usr/bin/python3", help="interpreter that has PyTorch (/usr/bin/python3); empty: none")
     parser.add_argument("--json", type=pathlib.Path, help="write every round's figures here")
+    parser.add_argument("--keep", type=pathlib.Path, help="a --json file of the same revision: each comparison is the quieter of the two")
     parser.add_argument("--update", type=pathlib.Path, action="append", default=[], help="fill the marked tables of this page")
     return parser.parse_args()
 
@@ -54,9 +55,22 @@ def command_of(options: argparse.Namespace) -> list:
     return command
 
 
+def with_kept(comparisons: list, machine: dict, kept: pathlib.Path) -> list:
+    """Judged by the noise, never by the outcome."""
+    earlier = json.loads(kept.read_text())
+    if earlier["machine"]["revision"] != machine["revision"]:
+        sys.exit(f"run.py: {kept} is of revision {earlier['machine']['revision']}, this is {machine['revision']}")
+    chosen = {(each["name"], each["label"]): each for each in earlier["comparisons"]}
+    for each in comparisons:
+        key = each["name"], each["label"]
+        if key not in chosen or figures_module.loudness(each) <= figures_module.loudness(chosen[key]):
+            chosen[key] = each
+    return list(chosen.values())
+
+
 def main() -> int:
     options = arguments()
-    shown = [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]
+    shown = ["bench/" + pathlib.Path(sys.argv[0]).name] + sys.argv[1:]
     machine = machine_module.describe(ROOT, options.build, options.torch, shown)
     run = subprocess.run(command_of(options), stdout=subprocess.PIPE, text=True)
     machine["load after"] = machine_module.load()
@@ -67,6 +81,9 @@ def main() -> int:
     comparisons = [line for line in lines if "note" not in line]
     if not comparisons:
         sys.exit("run.py: nothing was measured")
+    if options.keep and options.keep.exists():
+        comparisons = with_kept(comparisons, machine, options.keep)
+        notes.append("each comparison is the quietest of several runs")
     blocks = report.blocks_of([figures_module.figures_of(each) for each in comparisons], machine, notes)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "notes": notes, "comparisons": comparisons}, indent=1) + "\n")
