@@ -76,10 +76,10 @@ int run(const Arguments &arguments, bool json) {
   if (to_stdout) {
     copy(storage, STDOUT_FILENO, "standard output", progress_wish(arguments), nullptr);
   } else {
-    // A terminal or pipe is no file that could be left half done: there signals do what they always do.
-    OutputFile file(path, arguments.has("force"));
+    // From before the file is made. Of what is no file no half can be left: there signals do what they always do.
     std::optional<StopSignals> signals;
-    if (file.regular()) signals.emplace();
+    if (!is_special(path)) signals.emplace();
+    OutputFile file(path, arguments.has("force"));
     file.reserve(size);
     copy(storage, file.fd(), "'" + path + "'", progress_wish(arguments), signals ? &*signals : nullptr);
     file.finish();

@@ -160,6 +160,8 @@ int main(int argc, char **argv) {
     close(fd);
     break;
   }
+  // Both are errors of the write, then.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   return shmalloc_tool::guarded({argv + (argc > 0 ? 1 : 0), argv + argc});
 }

@@ -48,6 +48,11 @@ void write_all(int fd, const std::uint8_t *data, std::size_t size, const std::st
   }
 }
 
+bool is_special(const std::string &path) {
+  struct stat there {};
+  return stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
+}
+
 OutputFile::OutputFile(const std::string &path, bool replace) : path_(path), target_(path), replace_(replace) {
   struct stat there {};
   if (stat(path.c_str(), &there) == 0) {

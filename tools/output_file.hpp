@@ -14,6 +14,9 @@ namespace shmalloc_tool {
 // All of the bytes, to any descriptor. What a peer took away from under `data` is STALE, not a SIGBUS.
 void write_all(int fd, const std::uint8_t *data, std::size_t size, const std::string &what);
 
+// A terminal, a pipe, a device: what a signal leaves no half file in.
+bool is_special(const std::string &path);
+
 // Bytes go to a file without a name, where the file system has such, else to one with a temporary name; finish() gives it its own.
 // A target that is no regular file (a terminal, a pipe, /dev/null) is written to as it is.
 class OutputFile {
@@ -24,7 +27,6 @@ class OutputFile {
   ~OutputFile();
 
   int fd() const { return fd_.get(); }
-  bool regular() const { return regular_; }
   void reserve(std::uint64_t size);  // a full file system says so before the copy
   void finish();
 

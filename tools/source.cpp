@@ -153,7 +153,6 @@ Storage storage_of_file(const std::string &path, const StorageWish &wish, Progre
 
   struct stat there {};
   if (fstat(fd, &there) != 0) fail_errno(errno, "can't look at " + name);
-  if (S_ISDIR(there.st_mode)) fail_errno(EISDIR, "can't read " + name);
   const Source source(fd, name, signals);
   const Allocator allocator = make_allocator(wish);
   if (!S_ISREG(there.st_mode)) return of_unknown_size(source, allocator, wish, progress);

@@ -11,7 +11,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -20,7 +19,7 @@ from pathlib import Path
 TOOL = os.environ['SHMALLOC_TOOL']
 SHM = Path('/dev/shm')
 LIMIT = 60.0  # seconds after which something hangs
-PREFIX = f'tool{os.getpid()}'  # of the process before isolate()
+PREFIX = f'tool{os.getpid()}'
 
 OK, FAILED, USAGE, NOT_FOUND, PERMISSION, BUSY, NO_SPACE = range(7)
 
@@ -29,28 +28,23 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def isolate():
-    """An own, empty /dev/shm and none but our processes, where the system lets us: then every name in it is ours, and no process
-    that can't be looked into makes the library uncertain. Goes on in a child, which takes this process along."""
+    """An own, empty /dev/shm for this process and its children, where the system lets us: then every name in it is ours."""
     global isolated
     uid, gid = os.getuid(), os.getgid()
-    newns, newpid, newuser, recursive_private, kill_with_parent, child_subreaper = 0x20000, 0x20000000, 0x10000000, 0x44000, 1, 36
-    if libc.unshare(newns | newpid | (newuser if uid else 0)) == 0:
+    newns, newuser, recursive_private = 0x20000, 0x10000000, 0x44000
+    if libc.unshare(newns | (newuser if uid else 0)) == 0:
         with contextlib.suppress(OSError):
             if uid != 0:
                 for name, text in (('setgroups', 'deny'), ('uid_map', f'{uid} {uid} 1'), ('gid_map', f'{gid} {gid} 1')):
                     Path('/proc/self', name).write_text(text)
-        child = os.fork()
-        if child:
-            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xff)
-        libc.prctl(kill_with_parent, signal.SIGKILL, 0, 0, 0)
         isolated = (libc.mount(None, b'/', None, recursive_private, None) == 0
-                    and libc.mount(b'proc', b'/proc', b'proc', 0, None) == 0
                     and libc.mount(b'tmpfs', b'/dev/shm', b'tmpfs', 0, b'mode=1777') == 0)
         if uid != 0:  # who has more rights than the tool can't be looked into by it
             version, nothing, dumpable = 0x20080522, (ctypes.c_uint32 * 6)(), 4
             libc.capset((ctypes.c_uint32 * 2)(version, 0), nothing)
             libc.prctl(dumpable, 1, 0, 0, 0)
     # A process that outlives its parent comes to us, so that we can wait for it.
+    child_subreaper = 36
     libc.prctl(child_subreaper, 1, 0, 0, 0)
 
 

@@ -29,6 +29,7 @@ class CommandLine(Case):
             self.assertTrue(text.startswith(f'shmalloc {command}: '))
             self.assertEqual(text, self.succeeds(command, '--help').decode())
             self.assertEqual(text, self.succeeds(command, '-h').decode())
+            self.assertEqual(text, self.succeeds('help', '--json', command).decode())
             self.assertLessEqual(max(map(len, text.splitlines())), 80)
             self.assertIn('Exit codes: 0 done', text)
 
@@ -48,7 +49,7 @@ class CommandLine(Case):
     def test_usage(self):
         for words in ([], ['nonsense'], ['--nonsense'], ['put'], ['put', 'a', 'b'], ['put', '--nonsense', 'a'], ['put', '-z', 'a'],
                       ['put', 'a', '--timeout'], ['put', 'a', '-t', 'soon'], ['put', 'a', '-t', '0'], ['put', 'a', '-t', '-1'],
-                      ['put', 'a', '-t', 'inf'], ['put', 'a', '-t', '1x'], ['put', 'a', '--mode=8'], ['put', 'a', '--mode=1777'],
+                      ['put', 'a', '-t', 'inf'], ['put', 'a', '-t', 'nan'], ['put', 'a', '-t', '1x'], ['put', 'a', '--mode=8'], ['put', 'a', '--mode=1777'],
                       ['put', 'a', '--name='], ['put', 'a', '--read-only=yes'], ['put', 'a', '-r', '--shm'], ['put', 'a', '--clients=1'],
                       ['put', '-', '--until-eof'], ['put', 'a', '-d', '--until-eof'], ['get'], ['get', ''], ['get', 'a', 'b'],
                       ['get', 'a', '-s', 'b'], ['get', 'a', '--same-user'], ['ls', 'a'], ['stat'], ['stat', 'a', 'b'], ['rm'], ['rm', ''],

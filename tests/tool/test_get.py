@@ -1,13 +1,15 @@
 """get: every way to name a storage, and files that are there with all their bytes or not at all."""
 import json
 import os
+import resource
+import select
 import signal
 import socket
 import stat
 import subprocess
 
-from support import (FAILED, LIMIT, NOT_FOUND, NO_SPACE, OK, PERMISSION, PREFIX, SHM, TOOL, TRACED, Case, eventually, libc, needs,
-                     needs_mounts, needs_strace, random_bytes, run)
+from support import (FAILED, LIMIT, NOT_FOUND, NO_SPACE, OK, PERMISSION, PREFIX, SHM, TOOL, Case, eventually, libc, names, needs, needs_mounts,
+                     needs_strace, random_bytes, run)
 
 MIB = 1 << 20
 NAMED = (f'--name={PREFIX}_a', f'--prefix={PREFIX}')
@@ -60,6 +62,17 @@ class Opens(Case):
         self.assertEqual(json.loads(done.stderr), {'file': None, 'size': 5})
         self.ends(put)
 
+    def test_counted(self):
+        """An object that begins with PyTorch's count: a handle leads to the bytes after it, the name to all of them."""
+        maker = self.start(os.environ['SHMALLOC_MAKE_COUNTED'], f'prefix:{PREFIX}')
+        handle = maker.stdout.readline().decode().strip()
+        (name,) = names()
+        self.assertEqual(self.succeeds('get', handle), b'hello')
+        self.assertEqual(self.json('stat', handle)['handle']['kind'], 'map_refcounted')
+        self.assertEqual(self.succeeds('get', f'/{name}')[64:69], b'hello')
+        self.assertEqual(maker.communicate(timeout=LIMIT), (b'', b''))
+        self.fails(NOT_FOUND, 'get', handle)
+
     def test_garbage(self):
         put = self.put(self.file(b'hello'))
         handle = put.handle
@@ -80,6 +93,8 @@ class Opens(Case):
         self.fails(FAILED, 'get', '-', stdin=b'\n\n')
         self.fails(FAILED, 'get', '-', stdin=handle.encode() + b'\0x')
         self.fails(FAILED, 'get', '-', stdin=b'x' * 100000)
+        with open('/dev/zero', 'rb') as endless:
+            self.assertEqual(subprocess.run([TOOL, 'get', '-'], stdin=endless, capture_output=True, timeout=LIMIT).returncode, FAILED)
         self.ends(put)
 
     def test_stale(self):
@@ -114,6 +129,10 @@ class Opens(Case):
         put = self.put('-s', self.folder / 's', self.file(b'hello'))
         self.assertIn('socket', self.fails(PERMISSION, 'get', put.handle, **nobody))
         self.fails(PERMISSION, 'get', '-s', self.folder / 's', **nobody)
+        self.ends(put)
+        put = self.put(*NAMED, '--mode=644', self.file(b'hello'))
+        for word in (put.handle, f'/{PREFIX}_a'):
+            self.assertEqual(self.succeeds('get', word, **nobody), b'hello')
         self.ends(put)
         for words in ((), ('-r',)):
             put = self.put(*words, '--mode=666', '-s', self.folder / 's', self.file(b'hello'))
@@ -164,7 +183,8 @@ class Writes(Case):
 
     def test_refuses_to_overwrite(self):
         self.target.write_bytes(b'precious')
-        self.assertIn('--force', self.fails(FAILED, 'get', self.handle, '-o', self.target))
+        # At once, not after a long copy, of which a line would tell.
+        self.assertIn('--force', self.fails(FAILED, 'get', '--progress', self.handle, '-o', self.target))
         self.assertEqual(self.target.read_bytes(), b'precious')
         self.assertEqual(self.left(), ['out'])
 
@@ -192,7 +212,7 @@ class Writes(Case):
         self.succeeds('get', self.handle, '-f', '-o', self.target)
         self.assertTrue(self.target.is_symlink() and real.read_bytes() == self.data)
         real.unlink()
-        self.fails(FAILED, 'get', self.handle, '-o', self.target)
+        self.fails(FAILED, 'get', '--progress', self.handle, '-o', self.target)
         self.assertEqual(self.left(), ['out'])
 
     def test_what_is_no_file(self):
@@ -231,41 +251,68 @@ class Writes(Case):
         self.fails(NO_SPACE, 'get', self.handle, '-f', '-o', self.target)
         self.assertEqual((self.left(), self.target.read_bytes()), (['out'], b'precious'))
 
+    def test_limit_of_the_size_of_files(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
+
+        self.fails(NO_SPACE, 'get', self.handle, '-o', self.target, preexec_fn=limit)
+        self.assertEqual(self.left(), [])
+
+    def traced(self, inject, *words):
+        """A get in which something happens as it opens the target's folder, which is how it makes a file without a name."""
+        log = self.folder / 'strace'
+        tracer, tool = self.start_traced('-o', log, '-P', self.target.parent, '-e', 'trace=openat,open', '-e', f'inject=openat,open:{inject}',
+                                         TOOL, 'get', self.handle, '-o', self.target, *words)
+        return tracer, tool, log.read_text
+
+    WITHOUT = 'error=EOPNOTSUPP'  # what a file system says that knows no files without names
+
     @needs_strace
     def test_file_system_without_nameless_files(self):
-        """There a temporary name serves; a signal, a full disk or a failed rename leave neither name."""
-        def traced(*inject, words=(), expect=OK):
-            log = self.folder / 'strace'
-            # Only the tool opens with O_TMPFILE; strace can't tell, so all opens of the folder itself fail.
-            command = ['strace', '-f', '-o', log, '-P', self.target.parent, '-e', 'trace=openat,open',
-                       '-e', 'inject=openat,open:error=EOPNOTSUPP']
-            done = subprocess.run([*command, TOOL, 'get', self.handle, '-o', self.target, *words], env=TRACED, capture_output=True,
-                                  timeout=LIMIT)
-            self.assertEqual(done.returncode, expect, done.stderr)
-            if expect == OK:
-                self.assertRegex(log.read_text(), r'O_TMPFILE.*INJECTED')
+        """There a temporary name serves."""
+        for words in ((), ('--force',)):
+            self.target.write_bytes(b'old') if words else None
+            tracer, _, log = self.traced(self.WITHOUT, *words)
+            self.assertEqual(tracer.communicate(timeout=LIMIT), (b'', b''))
+            self.assertEqual(tracer.returncode, OK)
+            self.assertRegex(log(), 'O_TMPFILE.*INJECTED')
+            self.assertTrue(self.target.read_bytes() == self.data)
+            self.assertEqual(self.left(), ['out'])
 
-        traced()
-        self.assertTrue(self.target.read_bytes() == self.data)
-        self.assertEqual(self.left(), ['out'])
-        traced(expect=FAILED)
-        self.target.write_bytes(b'old')
-        traced(words=['--force'])
-        self.assertTrue(self.target.read_bytes() == self.data)
-        self.assertEqual(self.left(), ['out'])
+    @needs_strace
+    def test_file_that_comes_during_the_copy(self):
+        for inject in ('signal=SIGSTOP', f'signal=SIGSTOP:{self.WITHOUT}'):
+            with self.subTest(inject):
+                tracer, tool, log = self.traced(inject)
+                eventually(lambda: 'stopped by SIGSTOP' in log(), 'it found no file there, and stops')
+                self.target.write_bytes(b'precious')
+                os.kill(tool, signal.SIGCONT)
+                said = tracer.communicate(timeout=LIMIT)[1]
+                self.assertEqual(tracer.returncode, FAILED)
+                self.assertIn(b'--force', said)
+                self.assertEqual((self.left(), self.target.read_bytes()), (['out'], b'precious'))
+                self.target.unlink()
 
     @needs_strace
     def test_signal_during_the_copy(self):
-        """A file that is only half there is nobody's."""
-        # The second write waits for so long that the signal certainly comes first.
-        log = self.folder / 'strace'
-        tracer, tool = self.start_traced('-o', log, '-e', 'trace=write', '-e', 'inject=write:delay_enter=1000000:when=2', TOOL, 'get', self.handle,
-                                    '-o', self.target)
-        eventually(lambda: log.exists() and 'write(' in log.read_text(), 'a part is written')
-        os.kill(tool, signal.SIGTERM)
-        tracer.communicate(timeout=LIMIT)
-        self.assertIn(tracer.returncode, (-signal.SIGTERM, 128 + signal.SIGTERM))
-        self.assertEqual(self.left(), [])
+        """A file that is only half there is nobody's, whichever way it was made."""
+        for inject in ('signal=SIGTERM', f'signal=SIGTERM:{self.WITHOUT}'):
+            with self.subTest(inject):
+                tracer, _, log = self.traced(inject)
+                self.assertEqual(tracer.communicate(timeout=LIMIT), (b'', b''))
+                self.assertIn(tracer.returncode, (-signal.SIGTERM, 128 + signal.SIGTERM))
+                self.assertIn('O_TMPFILE', log())
+                self.assertEqual(self.left(), [])
+
+    def test_signal_while_a_pipe_is_full(self):
+        pipe = self.target.parent / 'pipe'
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        getting = self.start(TOOL, 'get', self.handle, '-o', pipe)
+        self.assertTrue(select.select([reader], [], [], LIMIT)[0])
+        getting.send_signal(signal.SIGTERM)
+        self.assertEqual(getting.wait(LIMIT), -signal.SIGTERM)
 
     def test_progress(self):
         done = run('get', '--progress', self.handle, '-o', self.target)
@@ -281,7 +328,6 @@ class Writes(Case):
         self.assertEqual(getting.returncode, NOT_FOUND, said)
         self.assertIn(b'truncated', said)
         self.assertTrue(self.data.startswith(got + out))
-        done = run('get', put.handle, '-o', self.target)
-        self.assertIn(done.returncode, (FAILED, NOT_FOUND, NO_SPACE), done.stderr)
+        self.fails(FAILED, 'get', put.handle, '-o', self.target)
         self.assertEqual(self.left(), [])
         self.ends(put)
