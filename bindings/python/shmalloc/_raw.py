@@ -132,7 +132,7 @@ class HandleInfo(Structure):
 class ObjectInfo(Structure):
     _fields_ = [('struct_size', c_size_t), ('size', c_uint64), ('resident', c_uint64), ('modified_ns', c_int64),
                 ('refcount', c_int64), ('maker', c_int32), ('state', c_uint32), ('holders', c_int32), ('holder_pid', c_int32),
-                ('uid', c_int32), ('mode', c_uint32), ('name', c_char * 264)]
+                ('uid', c_int32), ('mode', c_uint32), ('name', c_char * 272)]
 
 
 STRUCTS = {
