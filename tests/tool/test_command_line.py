@@ -105,11 +105,14 @@ class Documents(unittest.TestCase):
     def test_completions(self):
         fish = (ROOT / 'tools' / 'completion' / 'shmalloc.fish').read_text()
         zsh = (ROOT / 'tools' / 'completion' / '_shmalloc').read_text()
+        shared = dict(re.findall(r'local -a (\w+)=\((.*)\)$', zsh, re.M))
         for command in COMMANDS:
             self.assertRegex(zsh, rf"'{command}:")
             self.assertRegex(fish, rf'-a {command} ')
+            branch = re.search(rf'^        {command}\)(.*?);;', zsh, re.M | re.S).group(1)
+            offered = ''.join([branch] + [text for name, text in shared.items() if f'${name} ' in branch])
             for option in options(command):
-                self.assertRegex(zsh, rf'--{option}\b', f'{command} --{option}')
+                self.assertRegex(offered, rf"['{{,)]--{option}[\[=,}}]", f'{command} --{option}')
                 ours = [line for line in fish.splitlines() if re.search(rf"from [^']*\b{command}\b", line)]
                 self.assertTrue(any(re.search(rf'-l {option}\b', line) for line in ours), f'{command} --{option}')
 
@@ -129,6 +132,7 @@ class Documents(unittest.TestCase):
         self.assertEqual(complete('shmalloc', '--json', 'gc', '--dr'), {'--dry-run'})
         self.assertEqual(complete('shmalloc', 'put', str(script)[:-2]), {str(script)})
         self.assertEqual(complete('shmalloc', 'put', '--socket', '=', str(script)[:-2]), {str(script)})
+        self.assertEqual(complete('shmalloc', 'put', '--socket', '='), complete('shmalloc', 'put', '--socket', ''))
 
     def test_other_shells_read_theirs(self):
         for shell, flag, name in (('zsh', '-n', '_shmalloc'), ('fish', '--no-execute', 'shmalloc.fish')):
