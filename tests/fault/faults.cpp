@@ -109,6 +109,7 @@ void install() {
   WRAP(mmap);
   WRAP(madvise);
   WRAP(linkat);
+  WRAP(lseek);
   WRAP(unlink);
   WRAP(dup3);
   WRAP(pipe2);

@@ -81,6 +81,9 @@ Status status_of(int os_error) {
     case ENOMEM:
       return SHMALLOC_STATUS_NO_MEMORY;
     case ENAMETOOLONG:
+    case ENXIO:
+    case ENODEV:
+    case ELOOP:
     case EBADF:
     case EISDIR:
     case ENOTSOCK:

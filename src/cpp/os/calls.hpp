@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysinfo.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -27,8 +28,9 @@ struct Calls {
   void *(*mmap)(void *address, std::size_t size, int protection, int flags, int fd, off_t offset);
   int (*munmap)(void *address, std::size_t size);
   int (*madvise)(void *address, std::size_t size, int advice);
-  long (*syscall)(long number, ...);  // mbind only: libc has no wrapper for it.
+  long (*syscall)(long number, ...);  // mbind and futex: libc has no wrappers for them.
   int (*fcntl)(int fd, int command, ...);
+  off_t (*lseek)(int fd, off_t offset, int whence);
   int (*linkat)(int from_directory, const char *from, int to_directory, const char *to, int flags);
   int (*unlink)(const char *path);
   int (*dup3)(int from, int to, int flags);
@@ -52,6 +54,7 @@ struct Calls {
   ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);
   int (*poll)(struct pollfd *fds, nfds_t count, int timeout_ms);
   DIR *(*opendir)(const char *path);
+  int (*sysinfo)(struct sysinfo *out);
   int (*uname)(struct utsname *out);
   pid_t (*getpid)();
   uid_t (*geteuid)();

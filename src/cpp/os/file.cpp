@@ -172,17 +172,26 @@ void cut_back(int fd, std::uint64_t from, std::uint64_t to) {
   static_cast<void>(calls.ftruncate(fd, static_cast<off_t>(to)));
 }
 
-Result<void> reserve(int fd, std::uint64_t from, std::uint64_t size, std::uint64_t old_size, const char *mount, const char *what) {
+Result<void> reserve(int fd, std::uint64_t from, std::uint64_t size, std::uint64_t old_size, const Limits &limits,
+                     const char *what) {
   if (size > static_cast<std::uint64_t>(INT64_MAX)) {
     return fail(SHMALLOC_STATUS_NO_SPACE, EFBIG, "%s can't be %s long", what, size_text(size).text);
   }
   if (size > old_size) SHMALLOC_CHECK(check_file_limit(size, what));
+  char mount[32] = "";
+  if (limits.mount != nullptr && limits.mount[0] == '\0') std::snprintf(mount, sizeof mount, "/proc/self/fd/%d", fd);
+  const char *path = limits.mount != nullptr && limits.mount[0] != '\0' ? limits.mount : mount;
+  // Asked before it is filled: of too much not a single block is taken, and nobody calls the out-of-memory killer.
   const std::uint64_t wanted = size > from ? size - from : 0;
-  // No mount limits a memfd: taking more than there is would call the out-of-memory killer.
-  if (mount == nullptr && wanted >= kPiece) {
+  if (wanted >= kPiece) {
     SHMALLOC_TRY(facts, look(fd, what));
     const std::uint64_t missing = wanted > facts.resident ? wanted - facts.resident : 0;
-    const MemoryInfo memory = memory_info();
+    struct statvfs status;
+    if (path[0] != '\0' && calls.statvfs(path, &status) == 0 && status.f_blocks != 0 &&
+        missing > static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize) {
+      return fail_errno(ENOSPC, "reserving %s for %s failed%s", size_text(size).text, what, hint_for(ENOSPC, path).text);
+    }
+    const MemoryInfo memory = limits.memory ? memory_info() : MemoryInfo();
     if (memory.known && missing > memory.available) {
       return fail(SHMALLOC_STATUS_NO_MEMORY, ENOMEM, "%s needs %s of memory, %s is available%s", what, size_text(missing).text,
                   size_text(memory.available).text, memory.by_cgroup ? " under this control group's limit" : "");
@@ -192,8 +201,14 @@ Result<void> reserve(int fd, std::uint64_t from, std::uint64_t size, std::uint64
   const int error = reserve_blocks(fd, &reached, size, old_size, page_size());
   if (error == 0) return {};
   if (reached > old_size) cut_back(fd, reached, old_size);
-  return fail_errno(error, "reserving %s for %s failed%s", size_text(size).text, what,
-                    hint_for(error, mount != nullptr ? mount : "").text);
+  return fail_errno(error, "reserving %s for %s failed%s", size_text(size).text, what, hint_for(error, path).text);
+}
+
+bool has_holes(int fd, std::uint64_t from, std::uint64_t to) {
+  auto own = reopen(fd, O_RDONLY);  // The place in the file belongs to all who share the descriptor.
+  if (!own) return true;
+  const off_t hole = calls.lseek(own->get(), static_cast<off_t>(from), SEEK_HOLE);
+  return hole < 0 || static_cast<std::uint64_t>(hole) < to;
 }
 
 Result<bool> lock_presence(int fd, bool exclusively) {

@@ -58,8 +58,16 @@ Result<void> check_file_limit(std::uint64_t size, const char *what);
 // Undoes our making a file longer, unless somebody else made it longer still.
 void cut_back(int fd, std::uint64_t from, std::uint64_t to);
 // Makes a file at least `size` bytes long and reserves its blocks from `from` on; no byte that is there changes.
-// `mount` is a path on the file system whose size limits it, "" an unknown one; NULL: only the machine's memory does.
-Result<void> reserve(int fd, std::uint64_t from, std::uint64_t size, std::uint64_t old_size, const char *mount, const char *what);
+// `limits` says what they are taken from.
+struct Limits {
+  const char *mount = nullptr;  // a path on the file system that limits it, "" the one it is on, NULL none
+  bool memory = false;          // the machine's memory
+};
+Result<void> reserve(int fd, std::uint64_t from, std::uint64_t size, std::uint64_t old_size, const Limits &limits,
+                     const char *what);
+
+// Whether a part of the file has no blocks, so that touching it would need memory. True also when nobody can tell.
+bool has_holes(int fd, std::uint64_t from, std::uint64_t to);
 
 // The presence lock: a shared lock on the open file description says "a process that uses shmalloc holds this object". A mapping keeps
 // it when the descriptor is closed, the kernel drops it with the last of both, and nobody needs the other's pid namespace to see it.

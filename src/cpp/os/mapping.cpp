@@ -1,15 +1,18 @@
 #include "os/mapping.hpp"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "base/text.hpp"
 #include "os/fd.hpp"
 #include "os/file.hpp"
+#include "os/memory_info.hpp"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -19,7 +22,24 @@
 namespace shmalloc::os {
 namespace {
 
+// ENOMEM of mmap means three things; the table of mappings is one. How many it may have if it is full, else 0.
+std::uint64_t map_table_full() {
+  std::uint64_t most = 0;
+  const UniqueFd fd = open_path("/proc/self/maps", O_RDONLY);
+  if (!fd || !read_number("/proc/sys/vm/max_map_count", &most)) return 0;
+  std::uint64_t lines = 0;
+  char buffer[16384];
+  for (ssize_t got; (got = calls.read(fd.get(), buffer, sizeof buffer)) > 0;)
+    lines += static_cast<std::uint64_t>(std::count(buffer, buffer + got, '\n'));
+  return lines + 2 >= most ? most : 0;
+}
+
 Error map_error(int error, std::size_t size, const char *what) {
+  if (const std::uint64_t most = error == ENOMEM ? map_table_full() : 0; most != 0) {
+    return fail(SHMALLOC_STATUS_NO_SPACE, error,
+                "mapping %s of %s failed: this process has all the %llu mappings it may have (sysctl vm.max_map_count)",
+                size_text(size).text, what, static_cast<unsigned long long>(most));
+  }
   if (error == ENODEV) return fail(SHMALLOC_STATUS_UNSUPPORTED, error, "%s can't be mapped", what);
   return fail_errno(error, "mapping %s of %s failed%s", size_text(size).text, what, hint_for(error, "").text);
 }
@@ -124,6 +144,22 @@ int copy_by_pipe(char *to, const char *from, std::size_t size) {
 }
 
 }  // namespace
+
+int checked_add(std::int32_t *number, std::int32_t by) {
+  // What a futex call does to its second word before it wakes anybody: we have nobody to wake.
+  std::int32_t nobody = 0;
+  while (by != 0) {
+    const std::int32_t step = std::clamp(by, -2048, 2047);  // twelve bits
+    const auto operation = static_cast<std::uint32_t>(FUTEX_OP(FUTEX_OP_ADD, step, FUTEX_OP_CMP_EQ, 0));
+    if (calls.syscall(SYS_futex, &nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, nullptr, number, operation) < 0) {
+      if (errno == EFAULT) return EFAULT;
+      // A kernel that does not add for us: the instruction then, with the risk that it was to spare us.
+      std::atomic_ref(*number).fetch_add(step);
+    }
+    by -= step;
+  }
+  return 0;
+}
 
 int checked_copy(void *to, const void *from, std::size_t size) {
   auto *target = static_cast<char *>(to);

@@ -51,5 +51,7 @@ class Mapping {
 
 // Copies so that memory which a peer truncates meanwhile is an error (EFAULT), not a SIGBUS. errno, or 0.
 int checked_copy(void *to, const void *from, std::size_t size);
+// Adds to a number in shared memory atomically, by the kernel, so that memory which is gone is an error (EFAULT), not a SIGBUS.
+int checked_add(std::int32_t *number, std::int32_t by);
 
 }  // namespace shmalloc::os

@@ -71,7 +71,15 @@ bool read_number(const char *path, std::uint64_t *out) {
 MemoryInfo memory_info() {
   MemoryInfo info;
   char text[4096];
-  if (read_file("/proc/meminfo", text, sizeof text) <= 0) return info;
+  if (read_file("/proc/meminfo", text, sizeof text) <= 0) {
+    // No descriptor left, or no /proc: more than the machine has at all is certainly too much.
+    struct sysinfo machine;
+    if (calls.sysinfo(&machine) != 0) return info;
+    info.known = true;
+    info.total = static_cast<std::uint64_t>(machine.totalram) * machine.mem_unit;
+    info.available = info.total + static_cast<std::uint64_t>(machine.freeswap) * machine.mem_unit;
+    return info;
+  }
   info.known = true;
   info.total = field(text, "MemTotal:");
   info.available = field(text, "MemAvailable:") + field(text, "SwapFree:");

@@ -123,7 +123,10 @@ Result<void> MapMemory::grow(std::size_t wanted) {
     // Also what somebody else made longer: he may not have reserved its blocks.
     std::uint64_t end = before + wanted;
     if (page_ > os::page_size()) end = (end + page_ - 1) / page_ * page_;
-    SHMALLOC_CHECK(os::reserve(fd, std::min<std::uint64_t>(before + size, facts.size), end, facts.size, mount(), what()));
+    SHMALLOC_CHECK(os::reserve(fd, std::min<std::uint64_t>(before + size, facts.size), end, facts.size, limits_, what()));
+  } else if (os::seals_of(fd) != 0) {
+    SHMALLOC_CHECK(
+        mapping_.populate(object_.header + wanted, false, what()));  // Holes of shared memory take memory when they are read.
   }
   size = wanted;
   return {};

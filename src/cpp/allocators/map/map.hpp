@@ -50,17 +50,14 @@ class MapMemory : public Memory {
   Result<void> set_size(const Plan &plan, const MapRequest &request, std::uint64_t *length);
   Result<void> map(const Plan &plan, const MapRequest &request, std::uint64_t length);
   Result<void> publish(const Plan &plan, const MapRequest &request);
-  // For os::reserve: the file system that limits it.
-  const char *mount() const {
-    return object_.route == Route::shm ? os::kShmDirectory : object_.route == Route::file ? object_.path.c_str() : mount_;
-  }
+
   const char *what() const { return object_.path.empty() ? "a nameless object" : object_.path.c_str(); }
 
   SharedObject object_;
   os::Mapping mapping_;
   os::FileFacts facts_;
   std::uint64_t page_ = 0;
-  const char *mount_ = nullptr;
+  os::Limits limits_;
   bool created_ = false;  // by us, so the name is ours to remove
   bool named_ = false;    // the name exists
   bool growable_ = false;

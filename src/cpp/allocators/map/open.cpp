@@ -68,7 +68,9 @@ Result<void> MapMemory::open_object(const Plan &plan, const MapRequest &request)
     case Source::memfd: {
       if (plan.huge) {
         page_ = request.huge_page != 0 ? request.huge_page : default_huge_page();
-        mount_ = "";  // their pool limits them, not free memory
+        limits_ = {};  // their pool limits them, not free memory
+      } else {
+        limits_ = {nullptr, true};
       }
       if (request.offset != 0) return fail(SHMALLOC_STATUS_INVALID, 0, "file_offset: a new nameless object has nothing before it");
       if (request.size == 0 && request.capacity == 0) return {};  // An empty storage needs no object.
@@ -96,8 +98,10 @@ Result<void> MapMemory::open_object(const Plan &plan, const MapRequest &request)
       facts_ = facts;
       object_.fd = std::move(fd);
       object_.identity = facts.identity;
-      // A memfd is limited by the machine's memory, a file by a file system that we don't know.
-      mount_ = object_.seals != 0 ? nullptr : "";
+      // A memfd is limited by memory, a file by its file system, and one of a tmpfs, which only has the seal of all seals, by both.
+      limits_ = object_.seals == 0                   ? os::Limits{"", false}
+                : (object_.seals & F_SEAL_SEAL) != 0 ? os::Limits{"", true}
+                                                     : os::Limits{nullptr, true};
       if ((object_.seals & F_SEAL_SEAL) != 0) static_cast<void>(os::lock_presence(object_.fd.get(), false));
       immutable = plan.read_only && (object_.seals & F_SEAL_WRITE) != 0;
       return {};
@@ -119,7 +123,7 @@ Result<void> MapMemory::attach(const char *name) {
 
 Result<void> MapMemory::open_shm(const Plan &plan, const MapRequest &request) {
   object_.route = Route::shm;
-  mount_ = os::kShmDirectory;  // Also when the name is gone.
+  limits_ = {os::kShmDirectory, true};
   if (request.name != nullptr) {
     SHMALLOC_TRY(path, shm_path(request.name));
     object_.path = std::move(path);
@@ -145,6 +149,7 @@ Result<void> MapMemory::open_shm(const Plan &plan, const MapRequest &request) {
 
 Result<void> MapMemory::open_file(const Plan &plan, const MapRequest &request) {
   object_.route = Route::file;
+  limits_ = {"", false};
   object_.path = request.name;
   if (object_.path.empty()) return fail(SHMALLOC_STATUS_INVALID, 0, "name: the path of a file can't be empty");
   const int access = plan.read_only || !plan.shared ? O_RDONLY : O_RDWR;
@@ -224,8 +229,10 @@ Result<void> MapMemory::set_size(const Plan &plan, const MapRequest &request, st
     return {};
   }
   // Also where nothing grows: a sparse object would take its blocks at first touch, and SIGBUS is how that fails.
-  if (end > facts_.size || facts_.resident < facts_.size) {
-    const auto reserved = os::reserve(object_.fd.get(), request.offset, end, facts_.size, mount(), what());
+  // Blocks that are counted may lie behind its end: only an object that nobody can lengthen tells by their number that it has no holes.
+  const bool fixed = (object_.seals & F_SEAL_GROW) != 0 && facts_.resident >= facts_.size;
+  if (end > facts_.size || !fixed) {
+    const auto reserved = os::reserve(object_.fd.get(), request.offset, end, facts_.size, limits_, what());
     if (!reserved) return plan.huge ? huge_error(reserved.error(), page_) : reserved.error();
     if (end > facts_.size) extended_to_ = end;
   }
@@ -246,12 +253,13 @@ Result<void> MapMemory::map(const Plan &plan, const MapRequest &request, std::ui
   if (request.numa_node >= 0) {
     SHMALLOC_CHECK(mapping_.bind(request.numa_node));
     if (plan.shared && writes) {
-      SHMALLOC_CHECK(os::reserve(object_.fd.get(), request.offset, end, end, mount(), what()));
+      SHMALLOC_CHECK(os::reserve(object_.fd.get(), request.offset, end, end, limits_, what()));
     }
   }
   // What can't be reserved because it is not ours to write: sparse memory is filled by reading it, with an error instead of a SIGBUS.
   // Holes of files on disk need no memory to be read; only shared memory (which has seals, if only the seal of all seals) does.
-  if (!created_ && !writes_object(plan) && facts_.resident < facts_.size && size > 0 && os::seals_of(object_.fd.get()) != 0) {
+  if (!created_ && !writes_object(plan) && size > 0 && os::seals_of(object_.fd.get()) != 0 &&
+      os::has_holes(object_.fd.get(), request.offset, std::min(end, facts_.size))) {
     SHMALLOC_CHECK(mapping_.populate(request.header + size, false, what()));
   }
   if (request.populate && size > 0) SHMALLOC_CHECK(mapping_.populate(request.header + size, writes, what()));

@@ -102,29 +102,38 @@ RefcountedMemory::~RefcountedMemory() {
 }
 
 Result<void> RefcountedMemory::join(bool counted) {
-  if (!counted) SHMALLOC_CHECK(change(1));
+  if (!counted) {
+    if (auto joined = change(1); !joined) return joined.error();
+  }
   counts_ = true;
   remove_at_close_ = false;
   return {};
 }
 
-Result<std::int32_t> RefcountedMemory::change(std::int32_t by) {
+Result<std::int32_t> RefcountedMemory::read_count() {
   std::int32_t now = 0;
+  if (os::checked_copy(&now, &static_cast<wire::TorchHeader *>(base())->count, sizeof now) == 0) return now;
+  return fail(SHMALLOC_STATUS_STALE, 0, "the object was truncated: its count is gone");
+}
+
+Result<std::int32_t> RefcountedMemory::change(std::int32_t by) {
   auto *count = &static_cast<wire::TorchHeader *>(base())->count;
-  if (os::checked_copy(&now, count, sizeof now) != 0)
-    return fail(SHMALLOC_STATUS_STALE, 0, "the object was truncated: its count is gone");
-  std::atomic_ref shared(*count);
-  now = shared.load(std::memory_order_acquire);
-  while (by != 0) {
-    if (now <= 0) return fail(SHMALLOC_STATUS_STALE, 0, "the object's count is %d: everybody gave it up, it is being removed", now);
-    if (by < 0 && now + by < 0) {
-      return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count is %d, it can't be lowered by %lld", now,
-                  -static_cast<long long>(by));
-    }
-    if (by > 0 && now > INT32_MAX - by) return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count can't hold %d more", by);
-    if (shared.compare_exchange_weak(now, now + by, std::memory_order_acq_rel, std::memory_order_acquire)) return now + by;
+  SHMALLOC_TRY(now, read_count());
+  if (by == 0) return now;
+  if (now <= 0) return fail(SHMALLOC_STATUS_STALE, 0, "the object's count is %d: everybody gave it up, it is being removed", now);
+  if (by < 0 && now + by < 0) {
+    return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count is %d, it can't be lowered by %lld", now,
+                -static_cast<long long>(by));
   }
-  return now;
+  if (by > 0 && now > INT32_MAX - by) return fail(SHMALLOC_STATUS_INVALID, 0, "the object's count can't hold %d more", by);
+  if (const int error = os::checked_add(count, by); error != 0) {
+    return fail(SHMALLOC_STATUS_STALE, error, "the object was truncated: its count is gone");
+  }
+  SHMALLOC_TRY(then, read_count());
+  if (by < 0 || then > by) return then;
+  // It fell to 0 between our look and our change: what we added was life from the dead, and is taken back.
+  static_cast<void>(os::checked_add(count, -by));
+  return fail(SHMALLOC_STATUS_STALE, 0, "the object's count was 0: everybody gave it up, it is being removed");
 }
 
 Result<std::int32_t> RefcountedMemory::refcount(std::int32_t by) { return change(by); }

@@ -2,8 +2,12 @@
 //
 // The count is PyTorch's: whoever attaches adds one, whoever closes takes one off, who takes it to 0 removes the name. Ours is never
 // raised from 0, so a dying object stays dead, and it is 1 before the name can be seen.
-// The object can't be sealed. A peer that truncates it in the instant between our check of its first page and our change of the count
-// makes that change raise SIGBUS: the one hole that PyTorch's protocol leaves, for only memory accesses can change a count atomically.
+// The object can't be sealed, and a peer may truncate it at any instant: an atomic instruction of ours would raise SIGBUS then. So the
+// kernel adds for us (os::checked_add), which answers with an error. It tells no old value, so we read before and after:
+//   raising    not from 0. If it was 0 after all in the instant of the addition, the reading afterwards shows it, and the addition is undone.
+//   lowering   whoever reads 0 after his own subtraction removes the name; several may, and the name is removed once (by identity).
+// The last one to lower the count reads 0 unless somebody is about to undo an addition; he then reads 0 after that, and has the name
+// removed by nobody: PyTorch's manager, or reclaim, takes such a name.
 #pragma once
 
 #include "allocators/map/map.hpp"
@@ -28,6 +32,7 @@ class RefcountedMemory final : public MapMemory {
 
  private:
   Result<std::int32_t> change(std::int32_t by);
+  Result<std::int32_t> read_count();
 
   std::unique_ptr<ManagerRegistration> registration_;
   bool counts_ = false;  // one of the count is ours
