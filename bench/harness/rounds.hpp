@@ -15,8 +15,8 @@ struct Options {
   double target_ns = 2e6;     // what one side's turn should take: short, so that most turns meet nobody else
   double patience = 60;       // seconds to wait for a quiet machine, all comparisons together
   double repeat_seconds = 8;  // a comparison that has taken longer repeats no more rounds
-  std::string only;  // part of a comparison's name and label
-  std::string side;  // for a look from outside (strace, perf): this side alone, `times` times, and nothing is measured
+  std::string only;           // part of a comparison's name and label
+  std::string side;           // for a look from outside (strace, perf): this side alone, `times` times, and nothing is measured
   long times = 1;
   std::string python;  // empty: no PyTorch
   std::string torch_script;
