@@ -288,13 +288,12 @@ class Log(Case):
         self.assertIsNone(gone())
 
     def test_name_that_can_not_be_removed_is_heard_of(self):
-        if not support.isolated:
-            self.skipTest('needs an own /dev/shm')
         heard, path = [], SHM / f'{PREFIX}stays'
-        shmalloc.set_log(lambda level, line: heard.append((level, line)))
         storage = Storage(100, name=path.name, mapped=Mapped.SHAREDMEM)
         libc, there = ctypes.CDLL(None), os.fsencode(path)
-        self.assertEqual(libc.mount(there, there, None, 0x1000, None), 0)  # bound to itself, it is a mount point: EBUSY
+        if not support.isolated or libc.mount(there, there, None, 0x1000, None) != 0:  # bound to itself it is a mount point: EBUSY
+            self.skipTest('needs an own /dev/shm and the right to mount')
+        shmalloc.set_log(lambda level, line: heard.append((level, line)))
         try:
             storage.release()
         finally:
