@@ -34,9 +34,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--patience", type=float, help="seconds to wait for a quiet machine, all comparisons together")
     parser.add_argument("--torch", metavar="PYTHON", default="/usr/bin/python3", help="interpreter that has PyTorch (/usr/bin/python3); empty: none")
     parser.add_argument("--json", type=pathlib.Path, help="write every round's figures here")
+    parser.add_argument("--from", dest="source", type=pathlib.Path, help="measure nothing: tell what is in this --json file")
     parser.add_argument("--keep", type=pathlib.Path, help="a --json file of the same revision: each comparison is the quieter of the two")
     parser.add_argument("--update", type=pathlib.Path, action="append", default=[], help="fill the marked tables of this page")
     return parser.parse_args()
+
+
+MATTERS = ("quick", "only", "rounds", "patience")  # to the figures
+
+
+def shown_command(options: argparse.Namespace) -> list:
+    shown = ["bench/run.py", "--build", "build"]
+    for name in MATTERS:
+        value = getattr(options, name)
+        if value:
+            shown += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return shown
 
 
 def command_of(options: argparse.Namespace) -> list:
@@ -68,22 +81,31 @@ def with_kept(comparisons: list, machine: dict, kept: pathlib.Path) -> list:
     return list(chosen.values())
 
 
-def main() -> int:
-    options = arguments()
-    shown = ["bench/" + pathlib.Path(sys.argv[0]).name] + sys.argv[1:]
-    machine = machine_module.describe(ROOT, options.build, options.torch, shown)
+def measured(options: argparse.Namespace) -> tuple:
+    machine = machine_module.describe(ROOT, options.build, options.torch, shown_command(options))
     run = subprocess.run(command_of(options), stdout=subprocess.PIPE, text=True)
     machine["load after"] = machine_module.load()
     if run.returncode != 0:
-        return run.returncode
+        sys.exit(run.returncode)
     lines = [json.loads(line) for line in run.stdout.splitlines()]
-    notes = [line["note"] for line in lines if "note" in line]
     comparisons = [line for line in lines if "note" not in line]
     if not comparisons:
         sys.exit("run.py: nothing was measured")
+    return machine, [line["note"] for line in lines if "note" in line], comparisons
+
+
+def main() -> int:
+    options = arguments()
+    if options.source:
+        told = json.loads(options.source.read_text())
+        machine, notes, comparisons = told["machine"], told["notes"], told["comparisons"]
+    else:
+        machine, notes, comparisons = measured(options)
     if options.keep and options.keep.exists():
         comparisons = with_kept(comparisons, machine, options.keep)
-        notes.append("each comparison is the quietest of several runs")
+        notes = sorted({*notes, "each comparison is the quietest of several runs"})
+    shares = sorted(each["others_share"] for each in comparisons)
+    machine["CPU used by others meanwhile"] = f"{shares[len(shares) // 2]:.0%} of one, {shares[-1]:.0%} in the loudest comparison"
     blocks = report.blocks_of([figures_module.figures_of(each) for each in comparisons], machine, notes)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "notes": notes, "comparisons": comparisons}, indent=1) + "\n")
