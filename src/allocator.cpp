@@ -64,7 +64,8 @@ shmalloc_status shmalloc_allocator_get_info(shmalloc_allocator *allocator, shmal
     info.alignment = self->alignment();
     info.kind = self->kind();
     info.capabilities = self->capabilities();
-    std::strcpy(info.name, self->name());
+    static_assert(sizeof info.name == Allocator::kNameRoom);
+    std::memcpy(info.name, self->name(), sizeof info.name);
     write_sized(out_info, info);
     return {};
   });

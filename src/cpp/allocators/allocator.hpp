@@ -20,6 +20,8 @@ class Allocator : public Handle {
   static Result<Ref<Allocator>> current();
   static Result<void> set_current(Allocator *allocator);
 
+  static constexpr std::size_t kNameRoom = 64;  // of a name and its zero byte
+
   // Memory for one storage.
   virtual Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) = 0;
   virtual std::uint32_t capabilities() const = 0;
@@ -59,7 +61,7 @@ class Allocator : public Handle {
   const shmalloc_allocator_kind kind_;
   const std::uint32_t keys_;
   std::uint64_t id_ = 0;
-  char name_[64] = {};
+  char name_[kNameRoom] = {};
   static std::mutex settings_mutex_;  // One for all: held for a copy of 200 bytes.
   Settings settings_;
   std::atomic<std::uint64_t> live_storages_{0};

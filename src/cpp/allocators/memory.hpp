@@ -44,9 +44,7 @@ class Memory {
   // The same for one that was never handed out: what making it left on disk goes too.
   virtual void discard() { static_cast<void>(close(false)); }
   virtual Result<void> grow(std::size_t) { return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of this kind can't grow"); }
-  virtual Result<void> seal() {
-    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this storage can't be sealed: only nameless shared objects (memfd) have seals");
-  }
+  virtual Result<void> seal() { return no_seals(); }
   // After a seal against shrinking: is everything still there? Then it is stable from now on. STALE if not.
   virtual Result<void> check_length() { return {}; }
   // The object that others can open; NULL for private memory.
@@ -57,6 +55,10 @@ class Memory {
   }
   // Socket of the torch_shm_manager that its name is registered with, or "".
   virtual const char *manager() { return ""; }
+
+  static Error no_seals() {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this storage can't be sealed: only nameless shared objects (memfd) have seals");
+  }
 
   void *data = nullptr;
   std::size_t size = 0;

@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kCountedKeys = 4;
 // Applies the text to a copy of `settings`: all of it, or an error that names the key.
 Result<Settings> parse_settings(const Settings &settings, std::string_view text, std::uint32_t keys);
 // The value of one key; NOT_FOUND.
-Result<std::string> format_setting(const Settings &settings, std::string_view key, std::uint32_t keys);
+Result<std::string> format_setting(const Settings &settings, std::string_view name, std::uint32_t keys);
 // All of them.
 std::string format_settings(const Settings &settings, std::uint32_t keys);
 

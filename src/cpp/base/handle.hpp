@@ -57,7 +57,10 @@ class Handle {
     Handle *handle = deferred_list.exchange(nullptr, std::memory_order_acquire);
     while (handle != nullptr) {
       Handle *next = handle->next_;
-      for (std::uint64_t count = handle->deferred_.exchange(0, std::memory_order_acq_rel); count > 0; --count) handle->release();
+      // Each deferred release owns a reference, so the handle lives until the last of these.
+      for (std::uint64_t count = handle->deferred_.exchange(0, std::memory_order_acq_rel); count > 0; --count) {
+        handle->release();  // NOLINT(clang-analyzer-cplusplus.NewDelete)
+      }
       handle = next;
     }
   }

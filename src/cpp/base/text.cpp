@@ -35,7 +35,8 @@ Result<void> put_text(std::string_view from, char *text, std::size_t *inout_leng
   const std::size_t room = text != nullptr ? *inout_length : 0;
   const std::size_t needed = from.size() + 1;
   *inout_length = needed;
-  if (room < needed) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "%s needs %zu bytes, the buffer has %zu", what, needed, room);
+  if (text == nullptr || room < needed)
+    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "%s needs %zu bytes, the buffer has %zu", what, needed, room);
   std::memcpy(text, from.data(), from.size());
   text[from.size()] = '\0';
   return {};
@@ -45,7 +46,8 @@ Result<void> put_bytes(const void *from, std::size_t size, std::uint8_t *bytes, 
   if (inout_length == nullptr) return fail(SHMALLOC_STATUS_INVALID, 0, "inout_length is NULL");
   const std::size_t room = bytes != nullptr ? *inout_length : 0;
   *inout_length = size;
-  if (room < size) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "%s needs %zu bytes, the buffer has %zu", what, size, room);
+  if (bytes == nullptr || room < size)
+    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "%s needs %zu bytes, the buffer has %zu", what, size, room);
   std::memcpy(bytes, from, size);
   return {};
 }
@@ -89,7 +91,8 @@ bool base64url_decode(const char *text, std::size_t length, std::uint8_t *out, s
   int count = 0;
   std::size_t size = 0;
   for (std::size_t i = 0; i < length; ++i) {
-    const int value = kDecode[static_cast<unsigned char>(text[i])];
+    const auto value =
+        static_cast<int>(kDecode[static_cast<unsigned char>(text[i])]);  // NOLINT(bugprone-signed-char-misuse): -1 is meant
     if (value < 0) return false;
     bits = bits << 6 | static_cast<std::uint32_t>(value);
     count += 6;

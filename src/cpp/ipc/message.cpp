@@ -189,11 +189,11 @@ Result<void> receive_storages(int socket, const shmalloc_import_params &params, 
   } else if (std::memcmp(first, wire::kMessageMagic, std::min<std::size_t>(seen, 4)) != 0) {
     return corrupt("it does not begin as one");
   }
-  // From here on the message is taken.
+  // From here on the message is taken: what fails loses it.
+  *count = 0;
   Message message;
   SHMALLOC_CHECK(datagram ? take_datagram(socket, &message) : take_from_stream(socket, &message));
   if (message.received.fds_lost) {
-    *count = 0;
     return fail(SHMALLOC_STATUS_NO_SPACE, EMFILE, "the message is lost: this process has no room for its descriptors%s",
                 os::hint_for(EMFILE, "").text);
   }

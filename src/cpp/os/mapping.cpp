@@ -90,7 +90,7 @@ Result<void> Mapping::bind(int node) {
   constexpr int kBits = static_cast<int>(sizeof(unsigned long) * 8);
   if (node < 0 || node >= kBits * 16) return fail(SHMALLOC_STATUS_INVALID, 0, "there is no NUMA node %d", node);
   mask[node / kBits] = 1UL << (node % kBits);
-  if (calls.syscall(SYS_mbind, base_, size_, kBind, mask, static_cast<unsigned long>(kBits * 16 + 1), 0U) == 0) return {};
+  if (calls.syscall(SYS_mbind, base_, size_, kBind, mask, sizeof mask * 8 + 1, 0U) == 0) return {};
   if (errno == EINVAL) return fail(SHMALLOC_STATUS_NOT_FOUND, errno, "binding memory to NUMA node %d failed: no such node?", node);
   return fail_errno(errno, "binding memory to NUMA node %d failed", node);
 }

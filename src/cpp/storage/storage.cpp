@@ -176,7 +176,7 @@ Result<void> Storage::begin_move(bool readers_too) {
     const std::uint64_t writers = (pins & ~kMoving) >> 32;
     if (writers != 0 || (readers_too && (pins & kReaders) != 0)) {
       return fail(SHMALLOC_STATUS_BUSY, 0, "the storage is pinned %llu times: views or copies of it are in use",
-                  static_cast<unsigned long long>(writers + (pins & kReaders)));
+                  static_cast<unsigned long long>(writers) + (pins & kReaders));
     }
   } while (!pins_.compare_exchange_weak(pins, pins | kMoving, std::memory_order_acquire, std::memory_order_relaxed));
   return {};

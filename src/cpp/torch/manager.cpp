@@ -82,7 +82,7 @@ Result<void> Manager::open(const char *path) {
   if (std::strlen(path) >= sizeof address.sun_path) {
     return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the path of a socket has at most %zu bytes", sizeof address.sun_path - 1);
   }
-  std::strcpy(address.sun_path, path);
+  std::memcpy(address.sun_path, path, std::strlen(path) + 1);
   const auto *where = reinterpret_cast<const struct sockaddr *>(&address);
   path_ = path;
   SHMALLOC_CHECK(lock(path));

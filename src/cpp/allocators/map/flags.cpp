@@ -10,13 +10,13 @@ constexpr std::uint32_t kAll = SHMALLOC_MAPPED_SHARED | SHMALLOC_MAPPED_SHAREDME
 
 struct Contradiction {
   std::uint32_t one;
-  const char *one_name;
   std::uint32_t other;
+  const char *one_name;
   const char *other_name;
 };
 
 #define PAIR(one, other) \
-  { SHMALLOC_MAPPED_##one, #one, SHMALLOC_MAPPED_##other, #other }
+  { SHMALLOC_MAPPED_##one, SHMALLOC_MAPPED_##other, #one, #other }
 constexpr Contradiction kContradictions[] = {
     PAIR(SHARED, SHAREDMEM), PAIR(EXCLUSIVE, NOCREATE), PAIR(EXCLUSIVE, FROMFD),  PAIR(EXCLUSIVE, READ_ONLY),
     PAIR(UNLINK, FROMFD),    PAIR(MEMFD, SHARED),       PAIR(MEMFD, SHAREDMEM),   PAIR(MEMFD, EXCLUSIVE),

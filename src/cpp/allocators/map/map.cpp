@@ -145,7 +145,7 @@ Result<void> MapMemory::seal() {
   if (immutable || (capacity == 0 && !object_.fd)) return {};
   if (!object_.fd || object_.private_view || (os::seals_of(object_.fd.get()) & F_SEAL_SEAL) != 0 ||
       object_.route != Route::descriptor) {
-    return Memory::seal();
+    return no_seals();
   }
   const int seals = os::seals_of(object_.fd.get());
   if (!read_only && (seals & F_SEAL_FUTURE_WRITE) != 0 && (seals & F_SEAL_WRITE) == 0) {

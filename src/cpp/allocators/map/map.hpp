@@ -32,7 +32,7 @@ class MapMemory : public Memory {
   ~MapMemory() override;
   Result<void> close(bool inherited) override;
   void discard() override;
-  Result<void> grow(std::size_t size) override;
+  Result<void> grow(std::size_t wanted) override;
   Result<void> seal() override;
   SharedObject *object() override { return &object_; }
   Result<void> check_length() override;
@@ -46,7 +46,7 @@ class MapMemory : public Memory {
   Result<void> open_object(const Plan &plan, const MapRequest &request);
   Result<void> open_shm(const Plan &plan, const MapRequest &request);
   Result<void> open_file(const Plan &plan, const MapRequest &request);
-  Result<void> attach(const char *what);
+  Result<void> attach(const char *name);
   Result<void> set_size(const Plan &plan, const MapRequest &request, std::uint64_t *length);
   Result<void> map(const Plan &plan, const MapRequest &request, std::uint64_t length);
   Result<void> publish(const Plan &plan, const MapRequest &request);

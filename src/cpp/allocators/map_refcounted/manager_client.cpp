@@ -19,7 +19,7 @@ Result<void> say(int fd, const char *name, bool free) {
   wire::TorchAllocInfo info{};
   info.pid = os::calls.getpid();
   info.free = free ? 1 : 0;
-  std::strncpy(info.filename, name, sizeof info.filename - 1);
+  std::memcpy(info.filename, name, strnlen(name, sizeof info.filename - 1));
   return os::send_all(fd, &info, sizeof info, nullptr, 0);
 }
 
@@ -34,7 +34,7 @@ Result<std::unique_ptr<ManagerRegistration>> ManagerRegistration::open(const cha
   if (std::strlen(name) >= sizeof(wire::TorchAllocInfo::filename)) {
     return fail(SHMALLOC_STATUS_INVALID, 0, "PyTorch's manager takes names of at most 59 bytes, %s is longer", name);
   }
-  std::strcpy(address.sun_path, path);
+  std::memcpy(address.sun_path, path, std::strlen(path) + 1);
   std::unique_ptr<ManagerRegistration> made(new (std::nothrow) ManagerRegistration());
   if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a registration");
   made->path_ = path;

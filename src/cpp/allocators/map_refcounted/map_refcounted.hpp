@@ -20,11 +20,11 @@ class RefcountedMemory final : public MapMemory {
   explicit RefcountedMemory(std::unique_ptr<ManagerRegistration> registration) : registration_(std::move(registration)) {}
   ~RefcountedMemory() override;
   Result<void> close(bool inherited) override;
-  Result<void> seal() override { return Memory::seal(); }
+  Result<void> seal() override { return no_seals(); }
   Result<void> grow(std::size_t) override {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of kind MAP_REFCOUNTED can't grow");
   }
-  Result<std::int32_t> refcount(std::int32_t change) override;
+  Result<std::int32_t> refcount(std::int32_t by) override;
   const char *manager() override { return registration_ != nullptr ? registration_->path() : ""; }
 
   // Takes part in the count of an object that existed. `counted`: somebody did that for us.

@@ -102,7 +102,7 @@ Result<void> describe_host(shmalloc_device_info *info) {
   static_cast<void>(os::read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", &free));
   static_cast<void>(os::read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages", &overcommit));
   if (free + overcommit > 0) info->capabilities |= SHMALLOC_CAPABILITY_HUGE_PAGES;
-  std::strcpy(info->name, "host memory");
+  std::memcpy(info->name, "host memory", sizeof "host memory");
   return {};
 }
 
