@@ -179,7 +179,7 @@ Result<os::UniqueFd> export_descriptor(Storage &storage, const shmalloc_export_p
     const bool read_only = (params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0;
     if (object->fd) return read_only ? os::reopen(object->fd.get(), O_RDONLY) : os::duplicate(object->fd.get());
     os::UniqueFd fd = os::open_path(object->path.c_str(), O_RDWR | O_NONBLOCK);
-    if (!fd) return fail_errno(errno, "opening %s failed", object->path.c_str());
+    if (!fd) return fail_errno(errno, "opening %s failed%s", object->path.c_str(), os::hint_for(errno, "").text);
     SHMALLOC_TRY(facts, os::look(fd.get(), object->path.c_str()));
     if (facts.identity != object->identity)
       return fail(SHMALLOC_STATUS_STALE, 0, "%s is another object by now", object->path.c_str());

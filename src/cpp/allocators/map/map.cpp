@@ -101,7 +101,7 @@ Result<void> MapMemory::grow(std::size_t wanted) {
     if (!object_.named)
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this storage has neither a descriptor (KEEPFD) nor a name to grow by");
     opened = os::open_path(object_.path.c_str(), object_.read_only ? O_RDONLY : O_RDWR);
-    if (!opened) return fail_errno(errno, "opening %s to grow it failed", what());
+    if (!opened) return fail_errno(errno, "opening %s to grow it failed%s", what(), os::hint_for(errno, "").text);
     fd = opened.get();
   }
   SHMALLOC_TRY(facts, os::look(fd, what()));
