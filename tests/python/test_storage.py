@@ -326,6 +326,8 @@ class Forking(Case):
         def child():
             assert State.FORKED in storage.info.state
             storage.view()[0] = 42
+            Storage.find(storage.address)[0].release()
+            storage.close()
             storage.release()
             with Storage(10) as own:
                 own.view()[0] = 1
