@@ -163,9 +163,8 @@ class Case(unittest.TestCase):
         self.addCleanup(end)
         return process
 
-    def start_traced(self, *words):
-        """A started strace, and the pid of the tool that it runs."""
-        tracer = self.start('strace', *words, env=TRACED)
+    def tool_under(self, tracer):
+        """The pid of the tool that a strace runs, and that does not end of itself."""
         children = Path(f'/proc/{tracer.pid}/task/{tracer.pid}/children')
         tools = []
 
@@ -177,7 +176,7 @@ class Case(unittest.TestCase):
             return tools
         eventually(running, 'the tool runs')
         self.addCleanup(kill, tools[0])
-        return tracer, tools[0]
+        return tools[0]
 
     def nothing_is_left(self):
         left = names()
