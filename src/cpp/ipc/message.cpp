@@ -80,8 +80,9 @@ Result<void> send_storages(int socket, Storage *const *storages, std::size_t cou
   std::vector<os::UniqueFd> owned;
   int fds[os::kMaxDescriptors];
   owned.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (auto can = has_descriptor(*storages[i], with_fd); !can) return can.error();  // Before anything is sealed for good.
+  // Sealing is for good: before the first is sealed, see that none stands in the way.
+  for (std::size_t i = 0; (params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0 && i < count; ++i) {
+    if (auto can = has_descriptor(*storages[i], with_fd); !can) return can.error();
   }
   for (std::size_t i = 0; i < count; ++i) {
     // A storage that is in the message already shares its descriptor.

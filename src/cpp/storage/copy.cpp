@@ -1,7 +1,6 @@
 #include "storage/copy.hpp"
 
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 
 #include "os/mapping.hpp"
@@ -9,22 +8,6 @@
 
 namespace shmalloc {
 namespace {
-
-// From here on the bytes outgrow the caches, and stores that go around them save reading what is overwritten. See docs/performance.md.
-constexpr std::size_t kStreaming = std::size_t{32} << 20;
-
-void move_bytes(void *to, const void *from, std::size_t size) {
-#if defined(__x86_64__)
-  const auto target = reinterpret_cast<std::uintptr_t>(to);
-  const auto source = reinterpret_cast<std::uintptr_t>(from);
-  const bool overlap = target < source + size && source < target + size;
-  if (size >= kStreaming && !overlap) {
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
-    return;
-  }
-#endif
-  std::memmove(to, from, size);
-}
 
 class Pin {
  public:
@@ -47,7 +30,7 @@ class Pin {
 Result<void> copy_bytes(void *to, const void *from, std::size_t size, bool safe) {
   if (size == 0) return {};
   if (safe) {
-    move_bytes(to, from, size);
+    std::memmove(to, from, size);
     return {};
   }
   const int error = os::checked_copy(to, from, size);
