@@ -65,17 +65,19 @@ bool read_descriptors(Holders *holders, int pid) {
   std::snprintf(path, sizeof path, "/proc/%d/fd", pid);
   auto names = list_directory(path);
   if (!names) return names.error().os_error != EACCES && names.error().os_error != EPERM;
+  bool seen = true;  // A list of descriptors may be readable where they are not.
   for (const std::string &name : *names) {
     std::snprintf(path, sizeof path, "/proc/%d/fd/%.16s", pid, name.c_str());
     char link[512];
     const ssize_t length = calls.readlink(path, link, sizeof link - 1);
+    if (length < 0 && (errno == EACCES || errno == EPERM)) seen = false;
     if (length <= 0) continue;
     link[length] = '\0';
     FileFacts facts;
     if (!interesting(link) || look_at(path, &facts) != 0) continue;
     add(holders, facts.identity.device, facts.identity.inode, link, pid, path, 0);
   }
-  return true;
+  return seen;
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ constexpr std::uint64_t kWriter = std::uint64_t{1} << 32;
 constexpr std::uint64_t kMoving = std::uint64_t{1} << 63;
 constexpr std::uint64_t kReaders = kWriter - 1;
 
-constexpr int kMutexes = 64;
+constexpr int kMutexes = 16;  // fork takes them all, and thread sanitizers follow no more than 64 locks that one thread holds
 constinit std::mutex change_mutexes[kMutexes];
 
 // Which storage begins where. Adopted memory may begin inside another storage, or at the same place.

@@ -106,8 +106,7 @@ bool nameless_object(const os::HeldObject &held, std::string_view prefix, shmall
   return info->maker != SHMALLOC_OBJECT_MAKER_UNKNOWN;
 }
 
-Result<std::vector<shmalloc_object_info>> all_objects(std::string_view prefix) {
-  SHMALLOC_TRY(holders, os::find_holders());
+Result<std::vector<shmalloc_object_info>> all_objects(std::string_view prefix, const os::Holders &holders) {
   SHMALLOC_TRY(names, os::list_directory(os::kShmDirectory));
   std::vector<shmalloc_object_info> all;
   shmalloc_object_info info;
@@ -132,19 +131,22 @@ Error held_error(const char *name, const shmalloc_object_info &info) {
 }  // namespace
 
 Result<void> walk_objects(const char *prefix, shmalloc_object_fn fn, void *userdata) {
-  SHMALLOC_TRY(all, all_objects(prefix));
+  SHMALLOC_TRY(holders, os::find_holders());
+  SHMALLOC_TRY(all, all_objects(prefix, holders));
   for (const shmalloc_object_info &info : all) {
     if (fn(&info, userdata) != 0) break;
   }
   return {};
 }
 
-Result<Reclaimed> reclaim_object(const char *name, const char *prefix, std::uint32_t flags) {
+namespace {
+
+// One object, judged by holders that were seen a moment ago.
+Result<Reclaimed> reclaim_seen(const char *name, const char *prefix, std::uint32_t flags, const os::Holders &holders) {
   const char *bare = name[0] == '/' ? name + 1 : name;
   if (bare[0] == '\0' || std::strchr(bare, '/') != nullptr)
     return fail(SHMALLOC_STATUS_INVALID, 0, "\"%s\" is no name of a shm object", name);
   const bool force = (flags & SHMALLOC_RECLAIM_FORCE) != 0;
-  SHMALLOC_TRY(holders, os::find_holders());
   shmalloc_object_info info;
   const std::string path = std::string(os::kShmDirectory) + "/" + bare;
   if (!named_object(bare, maker_of(bare, prefix), holders, &info)) {
@@ -178,12 +180,20 @@ Result<Reclaimed> reclaim_object(const char *name, const char *prefix, std::uint
   return reclaimed;
 }
 
+}  // namespace
+
+Result<Reclaimed> reclaim_object(const char *name, const char *prefix, std::uint32_t flags) {
+  SHMALLOC_TRY(holders, os::find_holders());
+  return reclaim_seen(name, prefix, flags, holders);
+}
+
 Result<Reclaimed> reclaim_all(const char *prefix, std::uint32_t flags) {
-  SHMALLOC_TRY(all, all_objects(prefix));
+  SHMALLOC_TRY(holders, os::find_holders());
+  SHMALLOC_TRY(all, all_objects(prefix, holders));
   Reclaimed sum;
   for (const shmalloc_object_info &info : all) {
     if ((info.state & SHMALLOC_OBJECT_ABANDONED) == 0 || (info.state & SHMALLOC_OBJECT_UNCERTAIN) != 0) continue;
-    auto one = reclaim_object(info.name, prefix, flags & ~static_cast<std::uint32_t>(SHMALLOC_RECLAIM_FORCE));
+    auto one = reclaim_seen(info.name, prefix, flags, holders);
     if (!one) continue;  // Gone or taken meanwhile, or not ours to remove: the walk shows it still.
     sum.objects += one->objects;
     sum.bytes += one->bytes;
