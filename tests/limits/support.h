@@ -83,6 +83,20 @@ static inline void says(const char *word, const char *file, int line) {
 }
 #define SAYS(word) says(word, __FILE__, __LINE__)
 
+/* What a test holds until its end is no leak: LeakSanitizer finds it here. */
+struct kept {
+  void *pointer;
+  struct kept *next;
+};
+static struct kept *kept_;
+static inline void *keep(void *pointer) {
+  struct kept *const one = malloc(sizeof *one);
+  CHECK(one != NULL);
+  *one = (struct kept){pointer, kept_};
+  kept_ = one;
+  return pointer;
+}
+
 /* ---- children ---- */
 
 struct between { /* parent and child */
@@ -162,6 +176,7 @@ static inline void run_in_child(void (*body)(void), const char *name) {
     /* cmocka 1.1.5 writes a skipped test as "not ok", which Meson counts as failed. */
     char *skipped = NULL;
     CHECK(asprintf(&skipped, "%s # SKIP %s", name, between_->skip) > 0);
+    keep(skipped);
     for (size_t i = 0; i < test_count_; ++i) {
       if (strcmp(tests_[i].name, name) == 0) tests_[i].name = skipped;
     }
@@ -236,7 +251,7 @@ static inline char *picture(const char *prefix) {
   struct statvfs mount;
   if (prefix[0] == '\0' && statvfs("/dev/shm", &mount) == 0) fprintf(out, "%llu blocks free\n", (unsigned long long)mount.f_bfree);
   fclose(out);
-  return text;
+  return keep(text);
 }
 
 /* Lines of one picture that the other does not have. */
@@ -251,11 +266,10 @@ static inline int print_missing(const char *text, const char *other, char sign) 
 }
 /* Nothing came or went since the picture was taken. */
 static inline void same(const char *before, const char *prefix, const char *file, int line) {
-  char *now = picture(prefix);
+  const char *const now = picture(prefix);
   if (strcmp(before, now) != 0 && print_missing(before, now, '-') + print_missing(now, before, '+') > 0) {
     failed(file, line, "the process holds something else than before");
   }
-  free(now);
 }
 #define SAME(before, prefix) same(before, prefix, __FILE__, __LINE__)
 
@@ -267,7 +281,7 @@ static inline shmalloc_allocator *new_allocator(shmalloc_allocator_kind kind, co
   params.kind = kind;
   params.config = config;
   EXPECT(OK, shmalloc_allocator_create(&params, &allocator, &err));
-  return allocator;
+  return keep(allocator);
 }
 
 static inline shmalloc_status create(shmalloc_allocator *allocator, size_t size, uint32_t mapped, const char *name,

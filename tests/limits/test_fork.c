@@ -221,7 +221,6 @@ TEST(a_child_that_execs_takes_nothing_along) {
 TEST(what_a_child_changes_is_its_own) {
   begin();
   make_all();
-  char *before = picture(own_prefix());
   const pid_t child = fork_child();
   if (child == 0) {
     for (unsigned i = 0; i < 5; ++i) { /* longer, for all who have it */
@@ -247,7 +246,6 @@ TEST(what_a_child_changes_is_its_own) {
   CHECK((info_of(kinds[6].storage).state & SHMALLOC_STORAGE_STATE_SHARED) == 0);
   check_all(0);
   shmalloc_storage_release(kinds[4].storage);
-  free(before);
 }
 
 /* Memory that the child moved is the child's, though the storage was inherited. */

@@ -14,7 +14,7 @@ static shmalloc_allocator *map, *counted, *direct;
 
 static void begin(void) {
   char config[64];
-  snprintf(config, sizeof config, "prefix:%s", own_prefix());
+  snprintf(config, sizeof config, "prefix:%s,export_ttl_ms:2", own_prefix()); /* exports pile up otherwise */
   map = new_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, config);
   counted = new_allocator(SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED, config);
   direct = new_allocator(SHMALLOC_ALLOCATOR_KIND_DIRECT, NULL);
@@ -79,7 +79,6 @@ static void do_everything(void) {
   shmalloc_storage_release(counting);
   shmalloc_storage_release(heap);
   make_it_log();
-  EXPECT(OK, shmalloc_allocator_configure(map, "export_ttl_ms:5", &err));
   EXPECT(OK, shmalloc_allocator_trim(NULL, 0, 0, NULL, &err));
 }
 
@@ -98,13 +97,13 @@ static void *work(void *argument) {
   return NULL;
 }
 
-/* ASan's own allocator is not ready for a fork while another thread is inside it. */
-static void needs_fork_with_threads(void) {
-  if (ASAN) SKIP("a child of a process with threads may hang in ASan's allocator (gcc 12, clang 14)");
+/* Seen: a child that waits for ever for a lock of ASan's allocator, which another thread held when it was forked. */
+static void needs_an_allocator_that_forks(void) {
+  if (ASAN) SKIP("ASan's allocator (of gcc 12, clang 14) is not made for a fork while other threads are inside it");
 }
 
 TEST(two_hundred_forks_among_eight_busy_threads) {
-  needs_fork_with_threads();
+  needs_an_allocator_that_forks();
   begin();
   shmalloc_storage *shared = NULL;
   EXPECT(OK, create(map, kSize, SHMALLOC_MAPPED_SHAREDMEM, NULL, 0, &shared));
@@ -233,7 +232,6 @@ static void *replace_in_thread(void *unused) {
 }
 
 static void fork_with_others_inside(int with_writer) {
-  needs_fork_with_threads();
   begin();
   int in_child = 0;
   pthread_t other, writer;
@@ -249,6 +247,7 @@ static void fork_with_others_inside(int with_writer) {
   make_it_log(); /* forks */
   if (in_child) {
     go_on_outside();
+    if (ASAN) _exit(0); /* what the other thread's stack held is lost here */
     return;
   }
   CHECK(sem_post(&leave) == 0);
@@ -272,7 +271,7 @@ static void call_in_listener(int32_t level, const char *message, void *userdata)
 }
 
 TEST(a_listener_calls_the_library_while_another_thread_forks) {
-  needs_fork_with_threads();
+  needs_an_allocator_that_forks();
   begin();
   pthread_t other;
   CHECK(sem_init(&inside, 0, 0) == 0);

@@ -124,13 +124,11 @@ TEST(a_handle_of_what_became_something_else_is_not_opened) {
   size_t length = sizeof handle;
   EXPECT(OK, shmalloc_storage_export(storage, NULL, handle, &length, &err));
   CHECK(unlink(place("file")) == 0 && mkfifo(place("file"), 0600) == 0);
-  char *before = picture(own_prefix());
   EXPECT(STALE, shmalloc_storage_import(handle, length, NULL, 0, NULL, &imported, &err));
   CHECK(unlink(place("file")) == 0 && mkdir(place("file"), 0700) == 0);
   EXPECT(STALE, shmalloc_storage_import(handle, length, NULL, 0, NULL, &imported, &err));
   CHECK(rmdir(place("file")) == 0);
   EXPECT(NOT_FOUND, shmalloc_storage_import(handle, length, NULL, 0, NULL, &imported, &err));
-  free(before);
 }
 
 TEST(files_of_others_are_permission) {
