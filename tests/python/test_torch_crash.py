@@ -82,7 +82,6 @@ class Killed(CrashCase):
         owner.kill()
         self.raises(Status.BUSY, shmalloc.reclaim, name)
         self.assertEqual(torch.ask('get(u, 4)'), b'ours')
-        self.kill_managers(torch)
         torch.do('del u')
         self.assertEqual(count_of(name[1:]), 1)
         self.assertTrue(reclaimed(name))
