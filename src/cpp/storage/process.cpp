@@ -39,7 +39,8 @@ void in_child() {
   if (--depth != 0) return;
   generation.fetch_add(1, std::memory_order_relaxed);
   unlock_others();
-  renew_log_lock();
+  forget_other_listeners();
+  unlock_log();
 }
 
 // What finalizers put off and exports kept: names would be left behind otherwise.

@@ -61,7 +61,7 @@ Result<void> Manager::lock(const char *path) {
   lock_path_ = std::string(path) + ".lock";
   for (int tries = 0; tries < 64; ++tries) {
     lock_ = os::open_path(lock_path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-    if (!lock_) return fail_errno(errno, "making %s failed", lock_path_.c_str());
+    if (!lock_) return fail_errno(errno, "making %s failed%s", lock_path_.c_str(), os::hint_for(errno, "").text);
     SHMALLOC_TRY(locked, os::lock_presence(lock_.get(), true));
     if (!locked) {
       lock_.reset();
