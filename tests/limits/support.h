@@ -38,12 +38,14 @@
 #if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
 #define ASAN 1
 const char *__asan_default_options(void);
-const char *__asan_default_options(void) { return "allocator_may_return_null=1"; } /* NO_MEMORY is what is tested */
+const char *__asan_default_options(void) { return "allocator_may_return_null=1"; } /* so that NO_MEMORY can be tested */
 #else
 #define ASAN 0
 #endif
 #if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 #define TSAN 1
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "allocator_may_return_null=1"; }
 #else
 #define TSAN 0
 #endif

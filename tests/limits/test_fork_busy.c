@@ -8,6 +8,12 @@
 
 #include "support.h"
 
+#if TSAN
+/* The child's log lock is a new one where the parent's was, which TSan has seen locked by fork. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void) { return "mutex:shmalloc::log\nmutex:shmalloc::set_log\nmutex:shmalloc::lock_log\n"; }
+#endif
+
 enum { kSize = 3000, kThreads = 8, kForks = SANITIZED ? 40 : 200 };
 
 static shmalloc_allocator *map, *counted, *direct;

@@ -155,7 +155,7 @@ TEST(capacities_and_offsets_near_the_end_of_numbers_are_refused) {
     refused(shmalloc_storage_create(map, 4096, SHMALLOC_STREAM_DEFAULT, &params, &storage, &err), "an alignment", size);
     params.name = NULL;
     params.mapped = 0;
-    if (!ASAN) /* whose posix_memalign can't add so large numbers */
+    if (!SANITIZED) /* whose posix_memalign can't add so large numbers */
       refused(shmalloc_storage_create(direct, 4096, SHMALLOC_STREAM_DEFAULT, &params, &storage, &err), "an alignment", size);
     SAME(before, own_prefix());
   }
