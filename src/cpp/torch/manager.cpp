@@ -140,12 +140,13 @@ bool Manager::answer(Client &client, const wire::TorchAllocInfo &info) {
     return false;
   }
   if (info.free != 0) {
+    // A client that lets go of a name may have sent it to somebody who has not opened it yet: it keeps the name until it goes itself,
+    // unless nothing is left to keep.
+    os::FileFacts facts;
+    if (os::look_at((os::kShmDirectory + name).c_str(), &facts) == 0) return true;
     if (const auto at = client.names.find(name); at != client.names.end()) {
       client.names.erase(at);
-      if (--registered_[name] == 0) {
-        registered_.erase(name);
-        orphans_.insert(name);
-      }
+      if (--registered_[name] == 0) registered_.erase(name);
     }
     return true;
   }

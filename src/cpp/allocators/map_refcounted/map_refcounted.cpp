@@ -102,9 +102,9 @@ RefcountedMemory::~RefcountedMemory() {
 }
 
 Result<void> RefcountedMemory::join(bool counted) {
-  if (!counted) {
-    if (auto joined = change(1); !joined) return joined.error();
-  }
+  auto now = change(counted ? 0 : 1);
+  if (!now) return now.error();
+  if (*now <= 0) return fail(SHMALLOC_STATUS_STALE, 0, "the object's count is %d: everybody gave it up, it is being removed", *now);
   counts_ = true;
   remove_at_close_ = false;
   return {};
