@@ -16,6 +16,6 @@ bool set_log(shmalloc_log_fn fn, int level, void *userdata, shmalloc_destroy_fn 
 // Held across fork, see storage/process.cpp. The child has only the thread that forked: listeners of others do not run there.
 void lock_log();
 void unlock_log();
-void forget_other_listeners();
+void forget_other_listeners();  // with the log locked
 
 }  // namespace shmalloc
