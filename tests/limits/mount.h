@@ -18,14 +18,16 @@ static inline void write_file(const char *path, const char *text) {
 }
 
 static inline void mount_small(void) {
-  const uid_t user = getuid();
+  const unsigned user = getuid(), group = getgid();
   const int flags = CLONE_NEWNS | (geteuid() != 0 ? CLONE_NEWUSER : 0);
   if (unshare(flags) != 0) SKIP("no mount namespace of its own: run it as root, or allow user namespaces");
   if ((flags & CLONE_NEWUSER) != 0) {
     char text[64];
-    snprintf(text, sizeof text, "0 %u 1", (unsigned)user);
-    write_file("/proc/self/setgroups", "deny");
+    snprintf(text, sizeof text, "0 %u 1", user);
     write_file("/proc/self/uid_map", text);
+    write_file("/proc/self/setgroups", "deny");
+    snprintf(text, sizeof text, "0 %u 1", group);
+    write_file("/proc/self/gid_map", text);
   }
   if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("limits", "/dev/shm", "tmpfs", 0, "size=1m") != 0) {
     SKIP("mounting is forbidden, even in a namespace of its own");

@@ -262,7 +262,7 @@ static inline int print_missing(const char *text, const char *other, char sign) 
   for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
     char line[1024];
     snprintf(line, sizeof line, "%.*s\n", (int)(end - text), text);
-    if (strstr(other, line) == NULL) count += dprintf(STDERR_FILENO, "# %c %s", sign, line) > 0;
+    if (strstr(other, line) == NULL && ++count <= 10) dprintf(STDERR_FILENO, "# %c %s", sign, line);
   }
   return count;
 }
