@@ -92,19 +92,26 @@ shmalloc_status shmalloc_allocator_get_config(shmalloc_allocator *allocator, con
 shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t what, uint64_t keep_bytes, uint64_t *out_bytes,
                                         shmalloc_error *err) {
   return guard(err, [&]() -> Result<void> {
-    constexpr std::uint32_t kKnown = SHMALLOC_TRIM_DEFERRED | SHMALLOC_TRIM_EXPIRED;
+    constexpr std::uint32_t kKnown = SHMALLOC_TRIM_DEFERRED | SHMALLOC_TRIM_EXPIRED | SHMALLOC_TRIM_FREE;
     if ((what & ~kKnown) != 0)
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "trim: bits %#x are not known to this version", what & ~kKnown);
     std::uint64_t id = 0;
+    Allocator *trimmed = nullptr;
     if (allocator != nullptr) {
       Allocator *self = unwrap(allocator);
       if (self == nullptr) return missing("allocator");
       id = self->id();
+      trimmed = self;
     }
     if (what == 0) what = kKnown;
     std::uint64_t bytes = 0;
     if ((what & SHMALLOC_TRIM_DEFERRED) != 0) Handle::drain_deferred();
     if ((what & SHMALLOC_TRIM_EXPIRED) != 0) bytes += end_expired(id, keep_bytes);
+    if ((what & SHMALLOC_TRIM_FREE) != 0) {
+      SharedAllocator::end_orphans();
+      bytes += trimmed != nullptr ? trimmed->trim(keep_bytes) : Heap::trim_all(keep_bytes);
+      if (trimmed == nullptr) bytes += Segment::maintain(true, Heap::clear_up_all(true));
+    }
     if (out_bytes != nullptr) *out_bytes = bytes;
     return {};
   });

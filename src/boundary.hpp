@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "allocators/shared/shared.hpp"
 #include "base/sized.hpp"
 #include "shmalloc.h"
 #include "storage/lingering.hpp"
@@ -49,6 +50,8 @@ shmalloc_status guard(shmalloc_error *err, Function body) noexcept {
 inline void catch_up() {
   if (Handle::any_deferred()) Handle::drain_deferred();
   if (any_expired()) end_expired(0, 0);
+  if (SharedAllocator::any_orphans()) SharedAllocator::end_orphans();
+  if (Segment::maintenance_due()) Segment::maintain(false, Heap::clear_up_all(false));
 }
 
 // The same for calls that also need the process set up.

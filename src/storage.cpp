@@ -17,8 +17,17 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
   static_cast<void>(stream);
   return guard_work(err, [&]() -> Result<void> {
     if (out_storage == nullptr) return missing("out_storage");
+    if (params == nullptr && allocator != nullptr && size != 0) {  // The common case, without a look at what was not given.
+      Allocator *from = unwrap(allocator);
+      if (SharedAllocator *pool = from != nullptr ? from->shared() : nullptr; pool != nullptr) {
+        SHMALLOC_TRY(storage, Storage::make_shared(*pool, size, 0, false));
+        *out_storage = wrap(storage.take());
+        return {};
+      }
+    }
     SHMALLOC_TRY(known, read_sized(params, sizeof(shmalloc_storage_params), "shmalloc_storage_params"));
-    if ((known.flags & ~static_cast<std::uint32_t>(SHMALLOC_STORAGE_ZEROED)) != 0) {
+    constexpr std::uint32_t kKnown = SHMALLOC_STORAGE_ZEROED | SHMALLOC_STORAGE_ISOLATED;
+    if ((known.flags & ~kKnown) != 0) {
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storage flags %#x are not known to this version", known.flags);
     }
     if (known.reserved != 0) return fail(SHMALLOC_STATUS_INVALID, 0, "reserved must be 0");
@@ -27,6 +36,14 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
                   static_cast<unsigned long long>(known.alignment));
     }
     SHMALLOC_TRY(from, allocator_or_current(allocator));
+    if (SharedAllocator *pool = from->shared(); pool != nullptr) {
+      SHMALLOC_TRY(pooled, SharedAllocator::pooled(size, known));
+      if (pooled) {
+        SHMALLOC_TRY(storage, Storage::make_shared(*pool, size, known.alignment, (known.flags & SHMALLOC_STORAGE_ZEROED) != 0));
+        *out_storage = wrap(storage.take());
+        return {};
+      }
+    }
     SHMALLOC_TRY(memory, from->make(size, known));
     const shmalloc_allocator_kind kind = from->kind();
     SHMALLOC_TRY(storage, Storage::make(std::move(memory), std::move(from), kind, false));

@@ -16,6 +16,8 @@ typedef enum shmalloc_allocator_kind {
       1,                           /**< one allocation a storage; on the host: private memory, which shmalloc_storage_share moves */
   SHMALLOC_ALLOCATOR_KIND_MAP = 2, /**< one mapping a storage: memfd, POSIX shm object, file, descriptor, huge pages */
   SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED = 3, /**< a POSIX shm object that begins with PyTorch's 64 bytes of reference count */
+  SHMALLOC_ALLOCATOR_KIND_SHARED =
+      4, /**< many storages in few large segments: no descriptor and, once a process has the segment, no system call for each */
   SHMALLOC_ALLOCATOR_KIND_FORCE32 = 0x7fffffff
 } shmalloc_allocator_kind;
 
@@ -35,7 +37,13 @@ typedef enum shmalloc_allocator_flags {
  *    export_ttl_ms  MAP*: how long an export keeps a released storage (10000); see shmalloc_storage_export
  *    manager        MAP_REFCOUNTED: path of a torch_shm_manager socket to register names with; empty: none (). Making a storage waits for its
  *                   answer, at most 5 seconds
- *  Keys that a kind does not have are INVALID for it. */
+ *    segment_size   SHARED: bytes of address space for a segment, and what it may grow to; a storage that is larger gets one of its own (2^34)
+ *    growth         SHARED: bytes by which a segment grows at most at a time, rounded up to 2 MiB (2^26)
+ *    watermark      SHARED: bytes of free memory that are kept for later storages of a segment; what is more goes back to the system (2^28)
+ *    pages          SHARED: huge: 2 MiB pages, or UNSUPPORTED; small; auto: huge where the machine gives them (auto). See
+ *                   shmalloc_machine_describe
+ *    sealed         SHARED: 1: only memory that no peer can cut short (STORAGE_STATE_SEALED), though huge pages may not be had then (0)
+ *  Keys that a kind does not have are INVALID for it. numa_node and export_ttl_ms go with SHARED too. */
 typedef struct shmalloc_allocator_params {
   size_t struct_size;
   shmalloc_device device;
@@ -62,7 +70,9 @@ typedef struct shmalloc_allocator_info {
 /** What shmalloc_allocator_trim does, as bits. */
 typedef enum shmalloc_trim_flags {
   SHMALLOC_TRIM_DEFERRED = 1, /**< do what shmalloc_release_deferred put off */
-  SHMALLOC_TRIM_EXPIRED = 2   /**< give back what only exports past their time to live keep */
+  SHMALLOC_TRIM_EXPIRED = 2,  /**< give back what only exports past their time to live keep */
+  SHMALLOC_TRIM_FREE = 4      /**< kind SHARED: give free memory back, what the dead held included; without an allocator also unmap what
+                                   others made and nothing here uses. What other threads keep ready goes at their end */
 } shmalloc_trim_flags;
 
 /** @brief Make an allocator.

@@ -6,6 +6,7 @@
 #include "allocators/direct/direct.hpp"
 #include "allocators/map/map.hpp"
 #include "allocators/map_refcounted/map_refcounted.hpp"
+#include "allocators/shared/shared.hpp"
 
 namespace shmalloc {
 namespace {
@@ -26,6 +27,9 @@ Result<Ref<Allocator>> make_kind(int kind) {
       break;
     case SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED:
       made = new (std::nothrow) MapRefcountedAllocator();
+      break;
+    case SHMALLOC_ALLOCATOR_KIND_SHARED:
+      made = new (std::nothrow) SharedAllocator();
       break;
     default:
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this version of shmalloc has no allocators of kind %d", kind);
@@ -95,11 +99,17 @@ Result<void> Allocator::configure(const char *text) {
 
 void Allocator::lock_all() {
   current_mutex.lock();
+  SharedAllocator::before_fork();
   settings_mutex_.lock();
 }
 
-void Allocator::unlock_all() {
+void Allocator::unlock_all(bool in_child) {
   settings_mutex_.unlock();
+  if (in_child) {
+    SharedAllocator::in_child();
+  } else {
+    SharedAllocator::in_parent();
+  }
   current_mutex.unlock();
 }
 

@@ -12,6 +12,8 @@
 
 namespace shmalloc {
 
+class SharedAllocator;
+
 class Allocator : public Handle {
  public:
   // Makes the allocator that the parameters describe. They were checked to be complete, not to be right.
@@ -26,6 +28,9 @@ class Allocator : public Handle {
   virtual Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) = 0;
   virtual std::uint32_t capabilities() const = 0;
   virtual std::uint64_t alignment() const = 0;
+  // Gives back what is free, down to `keep` bytes. How many.
+  virtual std::uint64_t trim(std::uint64_t) { return 0; }
+  virtual SharedAllocator *shared() { return nullptr; }
 
   Result<void> configure(const char *text);
   Settings settings() const {
@@ -46,12 +51,12 @@ class Allocator : public Handle {
     live_storages_.fetch_sub(1, std::memory_order_relaxed);
     live_bytes_.fetch_sub(size, std::memory_order_relaxed);
   }
-  std::uint64_t live_storages() const { return live_storages_.load(std::memory_order_relaxed); }
-  std::uint64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
+  virtual std::uint64_t live_storages() const { return live_storages_.load(std::memory_order_relaxed); }
+  virtual std::uint64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
 
   // Held across fork.
   static void lock_all();
-  static void unlock_all();
+  static void unlock_all(bool in_child);
 
  protected:
   Allocator(shmalloc_allocator_kind kind, std::uint32_t keys) : Handle(HandleType::allocator), kind_(kind), keys_(keys) {}

@@ -14,6 +14,8 @@ namespace shmalloc {
 // Where another process finds an object.
 enum class Route : std::uint8_t { descriptor, shm, file };
 
+class SharedMemory;
+
 // An object of the kernel's that another process can map.
 struct SharedObject {
   Route route = Route::descriptor;
@@ -49,6 +51,8 @@ class Memory {
   virtual Result<void> check_length() { return {}; }
   // The object that others can open; NULL for private memory.
   virtual SharedObject *object() { return nullptr; }
+  // For those that lie in a segment with others.
+  virtual SharedMemory *shared() { return nullptr; }
   // PyTorch's count, for those that have one. Change 0 only reads it.
   virtual Result<std::int32_t> refcount(std::int32_t) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only storages of kind MAP_REFCOUNTED have PyTorch's count");

@@ -22,6 +22,10 @@ bool copy_text(std::string_view value, char *to, std::size_t room) {
   return true;
 }
 
+constexpr std::uint64_t kChunk = std::uint64_t{2} << 20;
+constexpr std::uint64_t kMost = std::uint64_t{1} << 45;
+constexpr const char *kPages[] = {"auto", "huge", "small"};
+
 constexpr Key kKeys[] = {
     {"alignment", kDirectKeys, "bytes, a power of two of at least 16",
      [](std::string_view value, Settings *settings) {
@@ -29,7 +33,7 @@ constexpr Key kKeys[] = {
               settings->alignment <= (std::uint64_t{1} << 40) && (settings->alignment & (settings->alignment - 1)) == 0;
      },
      [](const Settings &settings) { return std::to_string(settings.alignment); }},
-    {"numa_node", kDirectKeys | kMapKeys, "the number of a node, or -1",
+    {"numa_node", kDirectKeys | kMapKeys | kSharedKeys, "the number of a node, or -1",
      [](std::string_view value, Settings *settings) {
        std::uint64_t node = 0;
        if (value == "-1") {
@@ -64,7 +68,7 @@ constexpr Key kKeys[] = {
        return value == "0" || value == "1";
      },
      [](const Settings &settings) { return std::string(settings.populate ? "1" : "0"); }},
-    {"export_ttl_ms", kMapKeys, "milliseconds, at most 10^12",
+    {"export_ttl_ms", kMapKeys | kSharedKeys, "milliseconds, at most 10^12",
      [](std::string_view value, Settings *settings) {
        return parse_number(value, &settings->export_ttl_ms) && settings->export_ttl_ms <= 1000000000000U;
      },
@@ -72,6 +76,36 @@ constexpr Key kKeys[] = {
     {"manager", kCountedKeys, "the path of a socket, at most 107 bytes",
      [](std::string_view value, Settings *settings) { return copy_text(value, settings->manager, sizeof settings->manager); },
      [](const Settings &settings) { return std::string(settings.manager); }},
+    {"segment_size", kSharedKeys, "bytes, 2 MiB to 2^45",
+     [](std::string_view value, Settings *settings) {
+       return parse_number(value, &settings->segment_size) && settings->segment_size >= kChunk && settings->segment_size <= kMost;
+     },
+     [](const Settings &settings) { return std::to_string(settings.segment_size); }},
+    {"growth", kSharedKeys, "bytes, at most 2^45",
+     [](std::string_view value, Settings *settings) { return parse_number(value, &settings->growth) && settings->growth <= kMost; },
+     [](const Settings &settings) { return std::to_string(settings.growth); }},
+    {"watermark", kSharedKeys, "bytes, at most 2^45",
+     [](std::string_view value, Settings *settings) {
+       return parse_number(value, &settings->watermark) && settings->watermark <= kMost;
+     },
+     [](const Settings &settings) { return std::to_string(settings.watermark); }},
+    {"pages", kSharedKeys, "auto, huge or small",
+     [](std::string_view value, Settings *settings) {
+       for (std::uint8_t i = 0; i < 3; ++i) {
+         if (value == kPages[i]) {
+           settings->pages = i;
+           return true;
+         }
+       }
+       return false;
+     },
+     [](const Settings &settings) { return std::string(kPages[settings.pages]); }},
+    {"sealed", kSharedKeys, "0 or 1",
+     [](std::string_view value, Settings *settings) {
+       settings->sealed = value == "1";
+       return value == "0" || value == "1";
+     },
+     [](const Settings &settings) { return std::string(settings.sealed ? "1" : "0"); }},
 };
 
 const Key *find(std::string_view name, std::uint32_t kinds) {

@@ -19,12 +19,19 @@ struct Settings {
   bool populate = false;
   std::uint64_t export_ttl_ms = 10000;
   char manager[108] = "";
+  // SHARED: sizes in bytes.
+  std::uint64_t segment_size = std::uint64_t{16} << 30;
+  std::uint64_t growth = std::uint64_t{64} << 20;
+  std::uint64_t watermark = std::uint64_t{256} << 20;
+  std::uint8_t pages = 0;  // os::Pages
+  bool sealed = false;
 };
 
 // Which keys a kind has.
 inline constexpr std::uint32_t kDirectKeys = 1;
 inline constexpr std::uint32_t kMapKeys = 2;
 inline constexpr std::uint32_t kCountedKeys = 4;
+inline constexpr std::uint32_t kSharedKeys = 8;
 
 // Applies the text to a copy of `settings`: all of it, or an error that names the key.
 Result<Settings> parse_settings(const Settings &settings, std::string_view text, std::uint32_t keys);

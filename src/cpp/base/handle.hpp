@@ -66,6 +66,9 @@ class Handle {
   }
 
  protected:
+  // For an object that serves again after its end.
+  void revive() { references_.store(1, std::memory_order_release); }
+
   virtual ~Handle() { type_ = HandleType::dead; }
   virtual void destroy() { delete this; }
 

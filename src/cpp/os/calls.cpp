@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ constinit Calls calls = {
     .uname = ::uname,
     .getpid = ::getpid,
     .geteuid = ::geteuid,
+    .sched_yield = ::sched_yield,
     .aligned_alloc = ::posix_memalign,
     .atfork = ::pthread_atfork,
 };

@@ -58,6 +58,7 @@ struct Calls {
   int (*uname)(struct utsname *out);
   pid_t (*getpid)();
   uid_t (*geteuid)();
+  int (*sched_yield)();
   int (*aligned_alloc)(void **out, std::size_t alignment, std::size_t size);  // posix_memalign
   int (*atfork)(void (*prepare)(), void (*parent)(), void (*child)());        // pthread_atfork
 };

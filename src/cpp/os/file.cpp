@@ -211,21 +211,35 @@ bool has_holes(int fd, std::uint64_t from, std::uint64_t to) {
   return hole < 0 || static_cast<std::uint64_t>(hole) < to;
 }
 
-Result<bool> lock_presence(int fd, bool exclusively) {
+namespace {
+
+struct flock one_byte(std::uint64_t byte, int type) {
   struct flock range {};
-  range.l_type = exclusively ? F_WRLCK : F_RDLCK;
+  range.l_type = static_cast<short>(type);
   range.l_whence = SEEK_SET;
+  range.l_start = static_cast<off_t>(byte);
   range.l_len = 1;
+  return range;
+}
+
+}  // namespace
+
+Result<bool> lock_byte(int fd, std::uint64_t byte, Lock lock) {
+  struct flock range = one_byte(byte, lock == Lock::none ? F_UNLCK : lock == Lock::shared ? F_RDLCK : F_WRLCK);
   if (calls.fcntl(fd, F_OFD_SETLK, &range) == 0) return true;
   if (errno == EAGAIN || errno == EACCES) return false;
   return fail_errno(errno, "locking a shared object failed");
 }
 
+bool byte_locked(int fd, std::uint64_t byte) {
+  struct flock range = one_byte(byte, F_WRLCK);
+  return calls.fcntl(fd, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
+}
+
+Result<bool> lock_presence(int fd, bool exclusively) { return lock_byte(fd, 0, exclusively ? Lock::exclusive : Lock::shared); }
+
 bool presence_locked(int fd) {
-  struct flock range {};
-  range.l_type = F_WRLCK;
-  range.l_whence = SEEK_SET;
-  range.l_len = 1;
+  struct flock range = one_byte(0, F_WRLCK);
   return calls.fcntl(fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
 }
 

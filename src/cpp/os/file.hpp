@@ -76,6 +76,13 @@ Result<bool> lock_presence(int fd, bool exclusively);
 // Whether anybody holds the lock, without disturbing anybody.
 bool presence_locked(int fd);
 
+// Locks on bytes of a file that belong to the open file description, and last as long as it has a descriptor or a mapping.
+enum class Lock : std::uint8_t { none, shared, exclusive };
+// Doesn't wait. False: somebody else has it.
+Result<bool> lock_byte(int fd, std::uint64_t byte, Lock lock);
+// Whether anybody but this description has the byte locked. True also when nobody can tell.
+bool byte_locked(int fd, std::uint64_t byte);
+
 Result<void> add_seals(int fd, int seals, const char *what);
 // The seals, or 0 for what has none.
 int seals_of(int fd);

@@ -108,6 +108,11 @@ Result<void> Mapping::populate(std::size_t size, bool write, const char *what) {
   return {};
 }
 
+Result<void> Mapping::inherit(bool inherited) {
+  if (calls.madvise(base_, size_, inherited ? MADV_DOFORK : MADV_DONTFORK) == 0) return {};
+  return fail_errno(errno, "keeping a mapping from being inherited failed");
+}
+
 void Mapping::reset() {
   if (base_ == nullptr) return;
   const int saved = errno;

@@ -40,6 +40,13 @@ class Mapping {
   Result<void> populate(std::size_t size, bool write, const char *what);
 
   void reset();
+  // For one that this process did not inherit by fork.
+  void forget() {
+    base_ = nullptr;
+    size_ = 0;
+  }
+  // Whether a forked child gets it.
+  Result<void> inherit(bool inherited);
   void *base() const { return base_; }
   std::size_t size() const { return size_; }
   explicit operator bool() const { return base_ != nullptr; }

@@ -45,10 +45,20 @@ std::uint64_t own_start_time(int own_pid) {
   return started;
 }
 
-std::int64_t coarse_now() {
+namespace {
+
+std::int64_t read_clock(clockid_t clock) {
   struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  clock_gettime(clock, &time);
   return static_cast<std::int64_t>(time.tv_sec) * 1000000000 + time.tv_nsec;
 }
+
+}  // namespace
+
+std::int64_t coarse_now() { return read_clock(CLOCK_MONOTONIC_COARSE); }
+
+std::int64_t now() { return read_clock(CLOCK_MONOTONIC); }
+
+void yield() { calls.sched_yield(); }
 
 }  // namespace shmalloc::os

@@ -17,5 +17,10 @@ std::uint64_t own_start_time(int own_pid);
 
 // Nanoseconds of the monotonic clock, cheap and coarse (some milliseconds).
 std::int64_t coarse_now();
+// The same, exact.
+std::int64_t now();
+
+// Lets another thread run.
+void yield();
 
 }  // namespace shmalloc::os

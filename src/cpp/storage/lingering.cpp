@@ -46,7 +46,7 @@ void close(Entry &entry) {
 bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_t allocator_id, std::uint64_t fork_generation) {
   if (exiting.load(std::memory_order_relaxed) || deadline <= os::coarse_now()) return false;
   SharedObject *object = memory->object();
-  if (object == nullptr) return false;
+  if (object == nullptr && memory->shared() == nullptr) return false;
   const std::lock_guard lock(mutex);
   try {
     entries().reserve(entries().size() + 1);

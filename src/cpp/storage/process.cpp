@@ -11,7 +11,6 @@ namespace shmalloc {
 namespace {
 
 constinit std::atomic<bool> ready{false};
-constinit std::atomic<std::uint64_t> generation{0};
 // Two threads may register the handlers twice, for there is no lock that a fork in between could not leave taken: only the first counts.
 thread_local int depth = 0;
 
@@ -23,22 +22,22 @@ void before_fork() {
   Allocator::lock_all();
 }
 
-void unlock_others() {
-  Allocator::unlock_all();
+void unlock_others(bool in_child) {
+  Allocator::unlock_all(in_child);
   unlock_lingering();
   Storage::unlock_all();
 }
 
 void in_parent() {
   if (--depth != 0) return;
-  unlock_others();
+  unlock_others(false);
   unlock_log();
 }
 
 void in_child() {
   if (--depth != 0) return;
-  generation.fetch_add(1, std::memory_order_relaxed);
-  unlock_others();
+  forks.fetch_add(1, std::memory_order_relaxed);
+  unlock_others(true);
   forget_other_listeners();
   unlock_log();
 }
@@ -51,8 +50,6 @@ void at_exit() {
 }
 
 }  // namespace
-
-std::uint64_t fork_generation() { return generation.load(std::memory_order_relaxed); }
 
 Result<void> prepare_process() {
   if (ready.load(std::memory_order_acquire)) return {};

@@ -40,6 +40,8 @@ bool reachable(SharedObject *object) {
 
 }  // namespace
 
+std::uint64_t new_storage_id(std::uint64_t count) { return next_id.fetch_add(count, std::memory_order_relaxed); }
+
 Storage::Storage(Ref<Allocator> allocator, shmalloc_allocator_kind kind, bool imported)
     : Handle(HandleType::storage),
       imported_(imported),
@@ -71,7 +73,7 @@ Result<Ref<Storage>> Storage::make(std::unique_ptr<Memory> memory, Ref<Allocator
 Storage::~Storage() {
   leave(entered_);
   count_out();
-  if (memory_ == nullptr) return;
+  if (memory_ == nullptr || closed()) return;
   if (exported_until_ != 0 && linger(memory_, exported_until_, allocator_ ? allocator_->id() : 0, fork_generation_)) return;
   const auto closed = memory_->close(inherited());
   if (!closed) log(SHMALLOC_LOG_LEVEL_ERROR, "releasing a storage: %s", closed.error().message);
@@ -115,6 +117,10 @@ void Storage::leave(void *address) {
 }
 
 Result<Ref<Storage>> Storage::find(std::uint64_t address, std::size_t *offset) {
+  if (Storage *shared = find_shared(address); shared != nullptr) {
+    *offset = address - reinterpret_cast<std::uintptr_t>(shared->data());
+    return Ref<Storage>(shared);
+  }
   const std::lock_guard lock(table_mutex);
   for (auto at = table().upper_bound(address); at != table().begin();) {
     --at;
@@ -190,7 +196,7 @@ Result<void> Storage::close() {
     const std::lock_guard lock(change_mutex());
     if (closed()) return {};
     SHMALLOC_CHECK(begin_move(true));
-    memory = std::move(memory_);
+    if (shell_ == nullptr) memory = std::move(memory_);
     closed_.store(true, std::memory_order_relaxed);
     size_.store(0, std::memory_order_relaxed);
     data_.store(nullptr, std::memory_order_relaxed);
@@ -201,6 +207,10 @@ Result<void> Storage::close() {
     revoked_.clear();
     end_move();
   }
+  if (shell_ != nullptr) {
+    shell_->give_back();
+    return {};
+  }
   return memory->close(inherited());  // With no lock held: an adopted memory calls its maker.
 }
 
@@ -210,7 +220,7 @@ Result<void> Storage::share(Ref<Allocator> to) {
   const auto shared = [&]() -> Result<void> {
     const std::lock_guard lock(change_mutex());
     if (closed()) return fail(SHMALLOC_STATUS_CLOSED, 0, "the storage is closed");
-    if (reachable(memory_->object())) return {};
+    if (memory_->shared() != nullptr || reachable(memory_->object())) return {};
     if ((to->capabilities() & SHMALLOC_CAPABILITY_EXPORT) == 0) {
       return fail(SHMALLOC_STATUS_INVALID, 0, "`to` makes storages that can't be shared");
     }
@@ -273,6 +283,11 @@ Result<std::int32_t> Storage::refcount(std::int32_t change) {
   return with_memory([&](Memory &memory) { return memory.refcount(change); });
 }
 
+std::uint64_t Storage::export_ttl_ms() const {
+  if (shell_ != nullptr && !closed()) return shell_->export_ttl_ms();
+  return allocator_ ? allocator_->settings().export_ttl_ms : Settings().export_ttl_ms;
+}
+
 void Storage::exported_until(std::int64_t deadline) { exported_until_ = std::max(exported_until_, deadline); }
 
 Result<void> Storage::revoke() {
@@ -283,6 +298,7 @@ Result<void> Storage::revoke() {
                   object->path.c_str());
     }
     exported_until_ = 0;
+    if (SharedMemory *shared = memory.shared(); shared != nullptr) return shared->revoke();
     if (object == nullptr || !object->fd) return {};
     // Handles name the number of our descriptor: the memory gets another one, and the old one leads nowhere as long as we live.
     revoked_.reserve(revoked_.size() + 1);
@@ -303,7 +319,7 @@ void Storage::describe(shmalloc_storage_info *info) {
   info->size = size();
   info->id = id_;
   info->generation = generation_;
-  info->allocator_id = allocator_ ? allocator_->id() : 0;
+  info->allocator_id = allocator_ ? allocator_->id() : shell_ != nullptr && !closed() ? shell_->allocator_id() : 0;
   info->references = references();
   const std::uint64_t pins = pins_.load(std::memory_order_relaxed) & ~kMoving;
   info->pins = (pins >> 32) + (pins & kReaders);
@@ -312,7 +328,7 @@ void Storage::describe(shmalloc_storage_info *info) {
   std::uint32_t state = 0;
   if (imported_) state |= SHMALLOC_STORAGE_STATE_IMPORTED;
   if (inherited()) state |= SHMALLOC_STORAGE_STATE_FORKED;
-  if (memory_ == nullptr) {
+  if (memory_ == nullptr || closed()) {
     info->state = state | SHMALLOC_STORAGE_STATE_CLOSED;
     return;
   }
@@ -321,6 +337,7 @@ void Storage::describe(shmalloc_storage_info *info) {
   if (memory_->stable.load(std::memory_order_relaxed)) state |= SHMALLOC_STORAGE_STATE_SEALED;
   if (memory_->read_only) state |= SHMALLOC_STORAGE_STATE_READ_ONLY;
   if (memory_->immutable) state |= SHMALLOC_STORAGE_STATE_IMMUTABLE;
+  if (memory_->shared() != nullptr) state |= SHMALLOC_STORAGE_STATE_SHARED;
   if (SharedObject *object = memory_->object(); object != nullptr) {
     if (reachable(object)) state |= SHMALLOC_STORAGE_STATE_SHARED;
     if (object->fd) object->seals |= os::seals_of(object->fd.get());  // Others may have sealed it.
@@ -334,9 +351,11 @@ void Storage::describe(shmalloc_storage_info *info) {
 void Storage::lock_all() {
   for (std::mutex &mutex : change_mutexes) mutex.lock();
   table_mutex.lock();
+  lock_shells();
 }
 
 void Storage::unlock_all() {
+  unlock_shells();
   table_mutex.unlock();
   for (std::mutex &mutex : change_mutexes) mutex.unlock();
 }

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "allocators/allocator.hpp"
+#include "allocators/shared/shared_memory.hpp"
+#include "base/fork.hpp"
 
 namespace shmalloc {
 
@@ -18,6 +20,9 @@ class Storage final : public Handle {
   // Takes the memory; on failure it is closed. `allocator` is NULL for adopted and imported memory.
   static Result<Ref<Storage>> make(std::unique_ptr<Memory> memory, Ref<Allocator> allocator, shmalloc_allocator_kind kind,
                                    bool imported);
+  // In a segment: a block of the allocator's, or what the ticket speaks of. The use of the segment is taken, on failure given back.
+  static Result<Ref<Storage>> make_shared(SharedAllocator &allocator, std::size_t size, std::uint64_t alignment, bool zeroed);
+  static Result<Ref<Storage>> hold_shared(Segment *segment, const Ticket &ticket, bool read_only);
   static Result<Ref<Storage>> find(std::uint64_t address, std::size_t *offset);
 
   void *data() const { return size_.load(std::memory_order_relaxed) != 0 ? data_.load(std::memory_order_relaxed) : nullptr; }
@@ -39,7 +44,7 @@ class Storage final : public Handle {
   template <class Function>
   auto with_memory(Function function) -> decltype(function(*static_cast<Memory *>(nullptr))) {
     const std::lock_guard lock(change_mutex());
-    if (memory_ == nullptr) return fail(SHMALLOC_STATUS_CLOSED, 0, "the storage is closed");
+    if (memory_ == nullptr || closed()) return fail(SHMALLOC_STATUS_CLOSED, 0, "the storage is closed");
     return function(*memory_);
   }
   bool stable() const { return memory_->stable.load(std::memory_order_relaxed); }  // of a pinned storage
@@ -47,15 +52,25 @@ class Storage final : public Handle {
   // Until when a bytes-only handle may be opened after the last release; monotonic nanoseconds, 0 for no handle.
   void exported_until(std::int64_t deadline);
   Result<void> revoke();
-  std::uint64_t export_ttl_ms() const { return allocator_ ? allocator_->settings().export_ttl_ms : Settings().export_ttl_ms; }
+  std::uint64_t export_ttl_ms() const;
   shmalloc_allocator_kind kind() const { return kind_; }
 
   static void lock_all();
   static void unlock_all();
+  static void lock_shells();
+  static void unlock_shells();
 
  private:
   Storage(Ref<Allocator> allocator, shmalloc_allocator_kind kind, bool imported);
   ~Storage() override;
+  void destroy() override;
+
+  // Storages in segments are made and released too often to be made anew each time: their objects serve again, and are never freed, so
+  // that who finds one by an address may look at it a little too late.
+  static Result<Storage *> take_shell();
+  void put_shell();
+  void begin(shmalloc_allocator_kind kind, bool imported);
+  static Storage *find_shared(std::uintptr_t address);
 
   std::mutex &change_mutex() const;
   // Keeps pins away: those for writing, or all. BUSY if there are any.
@@ -73,9 +88,9 @@ class Storage final : public Handle {
   std::atomic<std::uint64_t> pins_{0};  // readers in the low half, writers above, moving in the top bit
   std::atomic<bool> closed_{false};
   std::atomic<bool> read_only_{false};
-  const bool imported_;
+  bool imported_;
   shmalloc_allocator_kind kind_;
-  const std::uint64_t id_;
+  std::uint64_t id_;
   std::uint64_t generation_ = 1;
   std::uint64_t fork_generation_;
   std::size_t counted_ = 0;  // bytes that the allocator counts for us
@@ -84,12 +99,15 @@ class Storage final : public Handle {
   std::int64_t exported_until_ = 0;
   Ref<Allocator> allocator_;
   std::unique_ptr<Memory> memory_;
+  SharedMemory *shell_ = nullptr;  // memory_, of those whose objects serve again
+  Storage *next_shell_ = nullptr;
   std::vector<os::UniqueFd> revoked_;  // numbers of descriptors that old handles name: kept from meaning anything again
 };
 
+// The first of so many new numbers of storages.
+std::uint64_t new_storage_id(std::uint64_t count);
+
 // Sets up what fork and exit need, once.
 Result<void> prepare_process();
-// How many forks lie between this process and the first that used the library.
-std::uint64_t fork_generation();
 
 }  // namespace shmalloc

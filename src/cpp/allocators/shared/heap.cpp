@@ -1,0 +1,431 @@
+#include "allocators/shared/heap.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+
+#include "allocators/shared/locks.hpp"
+#include "allocators/shared/slot.hpp"
+#include "allocators/shared/thread_cache.hpp"
+#include "base/fork.hpp"
+
+namespace shmalloc {
+namespace {
+
+constexpr std::uint64_t kMostKept = std::uint64_t{32} << 20;  // by one thread
+constexpr std::size_t kLimboPoll = 32;                        // blocks looked at when a list is empty
+
+constinit std::mutex mutex;
+constinit std::atomic<std::uint64_t> next_id{1};
+
+struct Tables {
+  std::array<std::uint32_t, classes::kClasses> size, keep;
+};
+constexpr Tables make_tables() {
+  Tables tables{};
+  for (std::uint32_t i = 0; i < classes::kClasses; ++i) {
+    tables.size[i] = static_cast<std::uint32_t>(classes::size_of(i));
+    tables.keep[i] = classes::keep_of(i);
+  }
+  return tables;
+}
+constexpr Tables kTables = make_tables();
+
+std::size_t block_size(const Block &block) {
+  return block.units != 0 ? block.units * classes::kUnit : kTables.size[block.index];
+}
+
+Error no_block_memory() { return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of a segment"); }
+
+}  // namespace
+
+constinit Heap *all_heaps = nullptr;
+
+std::mutex &heaps_mutex() { return mutex; }
+
+Heap::Heap(const Allocator &allocator) : allocator_(allocator), id_(next_id.fetch_add(1, std::memory_order_relaxed)) {
+  const std::lock_guard lock(mutex);
+  next_heap_ = all_heaps;
+  if (all_heaps != nullptr) all_heaps->previous_heap_ = this;
+  all_heaps = this;
+}
+
+Heap::~Heap() {
+  const std::lock_guard lock(mutex);
+  if (next_heap_ != nullptr) next_heap_->previous_heap_ = previous_heap_;
+  (previous_heap_ != nullptr ? previous_heap_->next_heap_ : all_heaps) = next_heap_;
+  for (ThreadCache *cache = caches_; cache != nullptr; cache = cache->next_of_heap) cache->heap = nullptr;
+  for (Slab *&first : slabs_) first = nullptr;
+  limbo_ = nullptr;
+  while (arenas_ != nullptr) {
+    Arena *arena = arenas_;
+    arenas_ = arena->next;
+    // The owner's records, one a block: found by their units.
+    for (std::uint32_t at = 0; at < arena->end;) {
+      const Unit &unit = arena->units[at];
+      if (unit.state == Unit::slab) {
+        std::free(unit.owner);
+        at += classes::kSlabUnits;
+      } else if (unit.state == Unit::large) {
+        auto *block = static_cast<Block *>(unit.owner);
+        at += block->units;
+        delete block;
+      } else {
+        at += unit.state == Unit::free ? unit.length : 1;
+      }
+    }
+    arena->destroy();
+  }
+}
+
+// ---- the common path ----
+
+Result<void> Heap::allocate(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory) {
+  std::uint32_t index = size <= classes::kLargestCached ? classes::class_of(size) : classes::kUncached;
+  if (alignment > classes::kGrain && index != classes::kUncached) {
+    // Units begin at multiples of their size, and blocks of slabs at multiples of theirs.
+    if (alignment > classes::kUnit) index = classes::kUncached;
+    while (index < classes::kSmallClasses && kTables.size[index] % alignment != 0) ++index;
+  }
+  ThreadCache *own = cache();
+  Block *block = nullptr;
+  if (own != nullptr && index != classes::kUncached) {
+    ThreadCache::Magazine &magazine = own->magazines[index];
+    if (magazine.first != nullptr) [[likely]] {
+      block = magazine.first;
+      magazine.first = block->next;
+      --magazine.count;
+      own->kept -= kTables.size[index];
+    }
+  }
+  if (block == nullptr) {
+    SHMALLOC_TRY(taken, take(index, size, alignment));
+    block = taken;
+    own = cache();
+  }
+  Segment *segment = block->arena->segment;
+  block->epoch = segment->epoch();
+  memory->block = block;
+  memory->segment = segment;
+  memory->data = segment->data() + block->offset;
+  memory->size = memory->capacity = size;
+  memory->stable.store(segment->stable(), std::memory_order_relaxed);
+  block->memory.store(memory, std::memory_order_release);
+  if (zeroed && block->used) std::memset(memory->data, 0, size);
+  block->used = true;
+  if (own != nullptr) [[likely]] {
+    own->count_in(block->units != 0 ? 1 : 0, block_size(*block), size);
+  } else {
+    const std::lock_guard lock(mutex);
+    count_without_cache(block->units != 0 ? 1 : 0, 1, block_size(*block), size);
+  }
+  return {};
+}
+
+void Heap::free(SharedMemory *memory) {
+  Block *block = memory->block;
+  memory->block = nullptr;
+  block->memory.store(nullptr, std::memory_order_relaxed);
+  ThreadCache *own = cache();
+  const int large = block->units != 0 ? 1 : 0;
+  const std::size_t bytes = block_size(*block);
+  if (own == nullptr || block->index == classes::kUncached || block->exported || block->epoch != block->arena->segment->epoch()) {
+    free_slowly(block, own);
+  } else {
+    keep(block, own);
+  }
+  // Once this is counted the heap may be gone: other threads see that nothing is live.
+  if (own != nullptr) {
+    own->count_out(large, bytes, memory->size);
+  } else {
+    const std::lock_guard lock(mutex);
+    count_without_cache(large, -1, bytes, memory->size);
+  }
+}
+
+void Heap::keep(Block *block, ThreadCache *own) {
+  ThreadCache::Magazine &magazine = own->magazines[block->index];
+  block->next = magazine.first;
+  magazine.first = block;
+  ++magazine.count;
+  own->kept += kTables.size[block->index];
+  if (magazine.count > kTables.keep[block->index] || own->kept > kMostKept) [[unlikely]] {
+    const std::lock_guard lock(mutex);
+    flush(own, block->index, own->kept > kMostKept ? 0 : kTables.keep[block->index] / 2);
+  }
+}
+
+// With no lock. What was exported, what forked children may use, what is too large to keep.
+void Heap::free_slowly(Block *block, ThreadCache *own) {
+  Segment *segment = block->arena->segment;
+  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) {
+    block->exported = false;
+    if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
+  }
+  const bool ready = !block->exported && block->epoch == segment->epoch();
+  if (ready && own != nullptr && block->index != classes::kUncached && own->kept < kMostKept &&
+      own->magazines[block->index].count < kTables.keep[block->index]) {
+    keep(block, own);
+    return;
+  }
+  const std::lock_guard lock(mutex);
+  if (ready) {
+    give(block);
+    return;
+  }
+  block->next = nullptr;
+  (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
+  limbo_end_ = block;
+  limbo_count_.fetch_add(1, std::memory_order_relaxed);
+  Segment::want_maintenance();
+}
+
+// ---- with the mutex ----
+
+// Whether nobody else uses a block of limbo any more.
+bool Heap::settle(Block *block) {
+  Segment *segment = block->arena->segment;
+  if (!block->exported && block->epoch != segment->epoch() && !promise(block, block_size(*block))) return false;
+  if (block->exported) {
+    if (!segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) return false;
+    block->exported = false;
+    if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
+  }
+  return true;
+}
+
+void Heap::poll_limbo(std::size_t most, bool clear_up) {
+  if (limbo_ == nullptr) return;
+  bool waited = false;
+  for (std::size_t left = std::min(most, limbo_count_.load(std::memory_order_relaxed)); left > 0; --left) {
+    Block *block = limbo_;
+    limbo_ = block->next;
+    if (limbo_ == nullptr) limbo_end_ = nullptr;
+    if (settle(block)) {
+      limbo_count_.fetch_sub(1, std::memory_order_relaxed);
+      give(block);
+      continue;
+    }
+    if (!waited) block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: seen at the next look.
+    waited = true;
+    block->next = nullptr;
+    (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
+    limbo_end_ = block;
+  }
+}
+
+// Writes into the slot of the block, which gets one if it has none, what it stands for.
+bool Heap::promise(Block *block, std::size_t size) {
+  Arena *arena = block->arena;
+  if (block->slot == kNoSlot) {
+    auto slot = arena->take_slot();
+    if (!slot) return false;
+    block->slot = *slot;
+  }
+  wire::Slot &slot = arena->segment->slot(block->slot);
+  slot.offset.store(block->offset, std::memory_order_relaxed);
+  slot.size.store(size, std::memory_order_relaxed);
+  block->exported = true;
+  return true;
+}
+
+Result<void> Heap::give_slot(SharedMemory *memory) {
+  Block *block = memory->block;
+  if (block->exported) return {};
+  const std::lock_guard lock(mutex);
+  if (block->exported) return {};
+  if (block->slot == kNoSlot) {
+    SHMALLOC_TRY(slot, block->arena->take_slot());
+    block->slot = slot;
+  }
+  promise(block, memory->size);
+  return {};
+}
+
+void Heap::link_slab(Slab *slab, std::uint32_t index) {
+  slab->previous = nullptr;
+  slab->next = slabs_[index];
+  if (slab->next != nullptr) slab->next->previous = slab;
+  slabs_[index] = slab;
+}
+
+void Heap::unlink_slab(Slab *slab, std::uint32_t index) {
+  if (slab->next != nullptr) slab->next->previous = slab->previous;
+  (slab->previous != nullptr ? slab->previous->next : slabs_[index]) = slab->next;
+}
+
+void Heap::give(Block *block) {
+  Arena *arena = block->arena;
+  const auto start = static_cast<std::uint32_t>(block->offset / classes::kUnit);
+  if (block->units == 0) {
+    auto *slab = static_cast<Slab *>(arena->units[start].owner);
+    if (slab->free == nullptr) link_slab(slab, block->index);
+    block->next = slab->free;
+    slab->free = block;
+    if (--slab->taken > 0 || (slab->next == nullptr && slab->previous == nullptr)) return;  // One is kept for the next.
+    unlink_slab(slab, block->index);
+    for (std::uint32_t i = 0; i < slab->count; ++i) {
+      if (slab->blocks()[i].slot != kNoSlot) arena->give_slot(slab->blocks()[i].slot);
+    }
+    arena->set_owner(slab->unit, classes::kSlabUnits, Unit::unused, nullptr);
+    arena->give_span(slab->unit, classes::kSlabUnits);
+    std::free(slab);
+  } else {
+    if (block->slot != kNoSlot) arena->give_slot(block->slot);
+    arena->set_owner(start, block->units, Unit::unused, nullptr);
+    arena->give_span(start, block->units);
+    delete block;
+  }
+  constexpr std::uint64_t kSlack = std::uint64_t{64} << 20;  // Not to and fro.
+  if (arena->kept() > watermark_ + kSlack) arena->trim(watermark_);
+}
+
+void Heap::flush(ThreadCache *own, std::uint32_t index, std::uint32_t keep) {
+  ThreadCache::Magazine &magazine = own->magazines[index];
+  while (magazine.count > keep) {
+    Block *block = magazine.first;
+    magazine.first = block->next;
+    --magazine.count;
+    own->kept -= kTables.size[index];
+    give(block);
+  }
+}
+
+Result<Block *> Heap::take(std::uint32_t index, std::size_t size, std::uint64_t alignment) {
+  const std::lock_guard lock(mutex);
+  poll_limbo(kLimboPoll, false);
+  const auto once = [&] { return index < classes::kSmallClasses ? take_small(index) : take_large(index, size, alignment); };
+  auto taken = once();
+  if (!taken) {
+    // What this thread keeps and what the dead held may be enough.
+    if (ThreadCache *own = existing_cache(); own != nullptr) {
+      for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
+    }
+    poll_limbo(SIZE_MAX, true);
+    poll_limbo(SIZE_MAX, false);
+    taken = once();
+  }
+  return taken;
+}
+
+Block *Heap::take_from_slab(std::uint32_t index) {
+  Slab *slab = slabs_[index];
+  if (slab == nullptr) return nullptr;
+  Block *block = slab->free;
+  slab->free = block->next;
+  ++slab->taken;
+  if (slab->free == nullptr) unlink_slab(slab, index);
+  return block;
+}
+
+Result<Block *> Heap::take_small(std::uint32_t index) {
+  Block *block = take_from_slab(index);
+  if (block == nullptr) {
+    const std::size_t size = kTables.size[index];
+    const auto count = static_cast<std::uint32_t>(classes::kSlabUnits * classes::kUnit / size);
+    Arena *arena = nullptr;
+    SHMALLOC_TRY(start, take_span(classes::kSlabUnits, classes::kUnit, &arena));
+    void *room = std::malloc(sizeof(Slab) + count * sizeof(Block));
+    if (room == nullptr) {
+      arena->give_span(start, classes::kSlabUnits);
+      return no_block_memory();
+    }
+    auto *slab = new (room) Slab();
+    slab->arena = arena;
+    slab->unit = start;
+    slab->count = count;
+    for (std::uint32_t i = count; i-- > 0;) {
+      auto *made = new (slab->blocks() + i) Block();
+      made->arena = arena;
+      made->offset = start * classes::kUnit + i * size;
+      made->index = index;
+      made->used = true;  // The span may have been.
+      made->next = slab->free;
+      slab->free = made;
+    }
+    arena->set_owner(start, classes::kSlabUnits, Unit::slab, slab);
+    link_slab(slab, index);
+    block = take_from_slab(index);
+  }
+  // Some more for this thread.
+  if (ThreadCache *own = existing_cache(); own != nullptr) {
+    ThreadCache::Magazine &magazine = own->magazines[index];
+    while (magazine.count < kTables.keep[index] / 2) {
+      Block *more = take_from_slab(index);
+      if (more == nullptr) break;
+      more->next = magazine.first;
+      magazine.first = more;
+      ++magazine.count;
+      own->kept += kTables.size[index];
+    }
+  }
+  return block;
+}
+
+Result<Block *> Heap::take_large(std::uint32_t index, std::size_t size, std::uint64_t alignment) {
+  const std::uint64_t bytes = index != classes::kUncached ? kTables.size[index] : size;
+  const std::uint64_t length = (bytes + classes::kUnit - 1) / classes::kUnit;
+  if (size > (std::size_t{1} << 45))
+    return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no segment can have %llu bytes", static_cast<unsigned long long>(size));
+  auto *block = new (std::nothrow) Block();
+  if (block == nullptr) return no_block_memory();
+  Arena *arena = nullptr;
+  auto start = take_span(static_cast<std::uint32_t>(length), alignment, &arena);
+  if (!start) {
+    delete block;
+    return start.error();
+  }
+  block->arena = arena;
+  block->offset = std::uint64_t{*start} * classes::kUnit;
+  block->index = index;
+  block->units = static_cast<std::uint32_t>(length);
+  block->used = true;
+  arena->set_owner(*start, block->units, Unit::large, block);
+  return block;
+}
+
+// A span with its memory, of an arena that has it, of one that can grow, or of a new one.
+Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignment, Arena **found) {
+  const Settings settings = allocator_.settings();
+  watermark_ = settings.watermark;
+  const auto commit = [&](Arena *arena, std::uint32_t start) -> Result<std::uint32_t> {
+    if (auto committed = arena->commit(start, length); !committed) {
+      arena->give_span(start, length);
+      return committed.error();
+    }
+    *found = arena;
+    return start;
+  };
+  for (Arena *arena = arenas_; arena != nullptr; arena = arena->next) {
+    if (const std::uint32_t start = arena->take_span(length, alignment); start != Arena::kNone) return commit(arena, start);
+  }
+  const std::uint64_t needed = std::uint64_t{length} * classes::kUnit + (alignment > classes::kUnit ? alignment : 0);
+  for (Arena *arena = arenas_; arena != nullptr; arena = arena->next) {
+    if (needed > std::uint64_t{arena->unit_count - arena->end} * classes::kUnit) continue;
+    SHMALLOC_CHECK(arena->extend(length, alignment, settings.growth));
+    if (const std::uint32_t start = arena->take_span(length, alignment); start != Arena::kNone) return commit(arena, start);
+  }
+  constexpr std::uint64_t kChunk = std::uint64_t{2} << 20;
+  SegmentRequest request;
+  request.needed = (needed + kChunk - 1) / kChunk * kChunk;
+  request.capacity = std::max(settings.segment_size, request.needed);
+  request.pages = settings.pages;
+  request.sealed = settings.sealed;
+  request.numa_node = settings.numa_node;
+  SHMALLOC_TRY(arena, Arena::make(request));
+  arena->heap = this;
+  if (auto extended = arena->extend(length, alignment, settings.growth); !extended) {
+    arena->destroy();
+    return extended.error();
+  }
+  arena->next = arenas_;
+  arenas_ = arena;
+  return commit(arena, arena->take_span(length, alignment));
+}
+
+}  // namespace shmalloc

@@ -1,0 +1,259 @@
+// Heaps as a whole: threads that come and go, counts, giving back, fork.
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+#include "allocators/shared/locks.hpp"
+#include "allocators/shared/thread_cache.hpp"
+#include "base/fork.hpp"
+
+namespace shmalloc {
+namespace {
+
+// In a library TLS is reached quickest by this model; it takes one word of the room that programs keep for libraries loaded later.
+[[gnu::tls_model("initial-exec")]] thread_local constinit ThreadCache *own_caches = nullptr;
+
+constinit std::atomic<bool> key_made{false};
+pthread_key_t key;
+
+}  // namespace
+
+// Of this thread. The one used last stands first.
+ThreadCache *Heap::existing_cache() {
+  ThreadCache *first = own_caches;
+  if (first == nullptr || first->heap_id == id_) [[likely]]
+    return first;
+  for (ThreadCache *at = first; at->next_of_thread != nullptr; at = at->next_of_thread) {
+    ThreadCache *found = at->next_of_thread;
+    if (found->heap_id != id_) continue;
+    at->next_of_thread = found->next_of_thread;
+    found->next_of_thread = first;
+    own_caches = found;
+    return found;
+  }
+  return nullptr;
+}
+
+ThreadCache *Heap::cache() {
+  ThreadCache *found = existing_cache();
+  return found != nullptr ? found : make_cache();
+}
+
+ThreadCache *Heap::make_cache() {
+  const std::lock_guard lock(heaps_mutex());
+  if (!key_made.load(std::memory_order_relaxed)) {
+    if (pthread_key_create(&key, end_thread) != 0) return nullptr;
+    key_made.store(true, std::memory_order_relaxed);
+  }
+  auto *made = new (std::nothrow) ThreadCache();
+  if (made == nullptr) return nullptr;
+  if (pthread_setspecific(key, made) != 0) {
+    delete made;
+    return nullptr;
+  }
+  // Those of heaps that are gone go now.
+  for (ThreadCache **at = &own_caches; *at != nullptr;) {
+    ThreadCache *old = *at;
+    if (old->heap != nullptr) {
+      at = &old->next_of_thread;
+    } else {
+      *at = old->next_of_thread;
+      delete old;
+    }
+  }
+  made->heap_id = id_;
+  made->heap = this;
+  made->next_of_heap = caches_;
+  if (caches_ != nullptr) caches_->previous_of_heap = made;
+  caches_ = made;
+  made->next_of_thread = own_caches;
+  own_caches = made;
+  return made;
+}
+
+// With the mutex.
+void Heap::end_cache(ThreadCache *cache) {
+  for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(cache, i, 0);
+  cache->add_to(&ended_);
+  if (cache->next_of_heap != nullptr) cache->next_of_heap->previous_of_heap = cache->previous_of_heap;
+  (cache->previous_of_heap != nullptr ? cache->previous_of_heap->next_of_heap : caches_) = cache->next_of_heap;
+}
+
+void Heap::end_thread(void *) {
+  const std::lock_guard lock(heaps_mutex());
+  while (own_caches != nullptr) {
+    ThreadCache *cache = own_caches;
+    own_caches = cache->next_of_thread;
+    if (cache->heap != nullptr) cache->heap->end_cache(cache);
+    delete cache;
+  }
+}
+
+HeapCounts Heap::counts() const {
+  const std::lock_guard lock(heaps_mutex());
+  HeapCounts counts = ended_;
+  for (const ThreadCache *cache = caches_; cache != nullptr; cache = cache->next_of_heap) cache->add_to(&counts);
+  return counts;
+}
+
+std::uint64_t Heap::pending(std::uint64_t *bytes) const {
+  const std::lock_guard lock(heaps_mutex());
+  *bytes = 0;
+  for (const Block *block = limbo_; block != nullptr; block = block->next) {
+    *bytes += block->units != 0 ? block->units * classes::kUnit : classes::size_of(block->index);
+  }
+  return limbo_count_.load(std::memory_order_relaxed);
+}
+
+std::uint64_t Heap::reserved_bytes(std::uint64_t *segments) const {
+  const std::lock_guard lock(heaps_mutex());
+  std::uint64_t bytes = 0;
+  *segments = 0;
+  for (const Arena *arena = arenas_; arena != nullptr; arena = arena->next) {
+    ++*segments;
+    bytes += std::uint64_t{arena->end} * classes::kUnit - arena->punched;
+  }
+  return bytes;
+}
+
+void Heap::drop_empty_slabs() {
+  for (std::uint32_t index = 0; index < classes::kSmallClasses; ++index) {
+    for (Slab *slab = slabs_[index]; slab != nullptr;) {
+      Slab *next = slab->next;
+      if (slab->taken == 0) {
+        unlink_slab(slab, index);
+        for (std::uint32_t i = 0; i < slab->count; ++i) {
+          if (slab->blocks()[i].slot != kNoSlot) slab->arena->give_slot(slab->blocks()[i].slot);
+        }
+        slab->arena->set_owner(slab->unit, classes::kSlabUnits, Unit::unused, nullptr);
+        slab->arena->give_span(slab->unit, classes::kSlabUnits);
+        std::free(slab);
+      }
+      slab = next;
+    }
+  }
+}
+
+std::uint64_t Heap::drop_unused_arenas() {
+  std::uint64_t bytes = 0;
+  for (Arena **at = &arenas_; *at != nullptr;) {
+    Arena *arena = *at;
+    if (arena->free_units != arena->end) {
+      at = &arena->next;
+      continue;
+    }
+    *at = arena->next;
+    bytes += arena->kept();
+    arena->destroy();
+  }
+  return bytes;
+}
+
+std::uint64_t Heap::trim(std::uint64_t keep) {
+  const std::lock_guard lock(heaps_mutex());
+  return trim_locked(keep);
+}
+
+std::uint64_t Heap::trim_all(std::uint64_t keep) {
+  const std::lock_guard lock(heaps_mutex());
+  std::uint64_t bytes = 0;
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) bytes += heap->trim_locked(keep);
+  return bytes;
+}
+
+std::uint64_t Heap::trim_locked(std::uint64_t keep) {
+  if (ThreadCache *own = existing_cache(); own != nullptr) {
+    for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
+  }
+  poll_limbo(SIZE_MAX, true);
+  poll_limbo(SIZE_MAX, false);
+  std::uint64_t bytes = 0;
+  if (keep == 0) {
+    drop_empty_slabs();
+    bytes += drop_unused_arenas();
+  }
+  std::uint64_t kept = 0;
+  for (Arena *arena = arenas_; arena != nullptr; arena = arena->next) kept += arena->kept();
+  for (Arena *arena = arenas_; arena != nullptr && kept > keep; arena = arena->next) {
+    const std::uint64_t here = arena->kept();
+    const std::uint64_t freed = arena->trim(here > kept - keep ? here - (kept - keep) : 0);
+    bytes += freed;
+    kept -= freed;
+  }
+  return bytes;
+}
+
+bool Heap::clear_up_all(bool now) {
+  const std::lock_guard lock(heaps_mutex());
+  bool more = false;
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    heap->poll_limbo(now ? SIZE_MAX : 32, now);
+    if (now) heap->poll_limbo(SIZE_MAX, false);
+    more = more || heap->limbo_ != nullptr;
+  }
+  return more;
+}
+
+bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context) {
+  const std::lock_guard lock(heaps_mutex());
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
+      const auto base = reinterpret_cast<std::uintptr_t>(arena->segment->data());
+      if (address < base || address - base >= std::uint64_t{arena->end} * classes::kUnit) continue;
+      const std::uint64_t offset = address - base;
+      const Unit &unit = arena->units[offset / classes::kUnit];
+      Block *block = nullptr;
+      if (unit.state == Unit::large) block = static_cast<Block *>(unit.owner);
+      if (unit.state == Unit::slab) {
+        auto *slab = static_cast<Slab *>(unit.owner);
+        const std::uint64_t at = (offset - slab->unit * classes::kUnit) / classes::size_of(slab->blocks()[0].index);
+        if (at < slab->count) block = slab->blocks() + at;
+      }
+      SharedMemory *memory = block != nullptr ? block->memory.load(std::memory_order_acquire) : nullptr;
+      return memory != nullptr && visit(memory, context);
+    }
+  }
+  return false;
+}
+
+// A storage that a forked child inherited.
+void Heap::free_inherited(const SharedMemory &memory) {
+  const std::lock_guard lock(heaps_mutex());
+  const bool large = memory.block->units != 0;
+  count_without_cache(large ? 1 : 0, -1, large ? memory.block->units * classes::kUnit : classes::size_of(memory.block->index),
+                      memory.size);
+}
+
+void Heap::count_without_cache(int large, int sign, std::size_t block, std::size_t size) {
+  (sign > 0 ? ended_.allocations : ended_.frees)[large] += 1;
+  (sign > 0 ? ended_.allocated_bytes : ended_.freed_bytes)[large] += static_cast<std::int64_t>(block);
+  (sign > 0 ? ended_.requested_bytes : ended_.returned_bytes)[large] += static_cast<std::int64_t>(size);
+}
+
+// The segments are the parent's: here they stay as they are, and new storages come from new ones. Other threads' lists are nobody's now.
+void Heap::in_child() {
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    for (ThreadCache *cache = heap->caches_; cache != nullptr;) {
+      ThreadCache *next = cache->next_of_heap;
+      cache->add_to(&heap->ended_);
+      delete cache;
+      cache = next;
+    }
+    heap->caches_ = nullptr;
+    std::fill(std::begin(heap->slabs_), std::end(heap->slabs_), nullptr);
+    heap->limbo_ = heap->limbo_end_ = nullptr;
+    heap->limbo_count_.store(0, std::memory_order_relaxed);
+    while (heap->arenas_ != nullptr) {
+      Arena *arena = heap->arenas_;
+      heap->arenas_ = arena->next;
+      arena->next = heap->inherited_arenas_;
+      heap->inherited_arenas_ = arena;
+    }
+  }
+  own_caches = nullptr;
+}
+
+}  // namespace shmalloc

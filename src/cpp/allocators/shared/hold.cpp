@@ -1,0 +1,320 @@
+// Holding slots: places, local counts, clearing up after the dead, and what fork does to all of that.
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "allocators/shared/locks.hpp"
+#include "allocators/shared/segment.hpp"
+#include "allocators/shared/shared_memory.hpp"
+#include "allocators/shared/slot.hpp"
+#include "base/text.hpp"
+#include "os/process.hpp"
+
+namespace shmalloc {
+namespace {
+
+constexpr std::int64_t kClearUpEvery = 1000000;
+
+std::uint64_t bit_of(int place) { return std::uint64_t{1} << place; }
+std::uint64_t byte_of(int place) { return wire::kPlaceBytes + static_cast<std::uint64_t>(place); }
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+Error stale() { return fail(SHMALLOC_STATUS_STALE, 0, "the storage is gone: it was released, expired or revoked"); }
+
+}  // namespace
+
+std::uint32_t Segment::lock(LocalSlot &local) {
+  std::uint32_t word = local.word.load(std::memory_order_relaxed);
+  for (int tries = 0;; ++tries) {
+    if ((word & kLocalLock) == 0) {
+      if (local.word.compare_exchange_weak(word, word | kLocalLock, std::memory_order_acquire, std::memory_order_relaxed)) return word;
+      continue;
+    }
+    if (tries < 100) {
+      pause();
+    } else {
+      os::yield();
+    }
+    word = local.word.load(std::memory_order_relaxed);
+  }
+}
+
+std::uint32_t Segment::slots_used() const { return std::min(head_->slots_used.load(std::memory_order_acquire), slot_count_); }
+
+// What the ticket says against what the owner promised, and against what is there.
+Result<void> Segment::check(const Ticket &ticket) {
+  const wire::Slot &slot = slots_[ticket.slot];
+  if (slot.offset.load(std::memory_order_relaxed) != ticket.offset || slot.size.load(std::memory_order_relaxed) != ticket.size ||
+      ticket.offset > capacity() || ticket.size > capacity() - ticket.offset) {
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of other bytes than its slot: it is damaged or forged");
+  }
+  if (owned() || ticket.offset + ticket.size <= verified_.load(std::memory_order_relaxed)) return {};
+  SHMALLOC_TRY(facts, os::look(data_.get(), "the data of a segment"));
+  verified_.store(facts.size, std::memory_order_relaxed);
+  if (ticket.offset + ticket.size <= facts.size) return {};
+  return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of bytes behind the end of its segment: it is forged, or a peer cut it");
+}
+
+Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
+  if (ticket.slot >= slots_used()) return fail(SHMALLOC_STATUS_CORRUPT, 0, "the segment has no slot %u", ticket.slot);
+  LocalSlot &local = locals_[ticket.slot];
+  wire::Slot &slot = slots_[ticket.slot];
+  const std::uint32_t count = lock(local);
+  const auto held = [&]() -> Result<void> {
+    if (count != 0 || owned()) {  // It can't be retired under us.
+      return slot.generation.load(std::memory_order_acquire) == ticket.generation ? Result<void>() : stale();
+    }
+    if (place_.load(std::memory_order_relaxed) < 0) {
+      const std::lock_guard guard(segments_mutex());
+      if (place_.load(std::memory_order_relaxed) < 0) SHMALLOC_CHECK(claim_place());
+    }
+    return slot::hold(slot, bit_of(place_.load(std::memory_order_relaxed)), ticket.generation) ? Result<void>() : stale();
+  }();
+  if (!held) {
+    unlock(local, count);
+    return held;
+  }
+  if (auto good = check(ticket); !good) {
+    if (count == 0 && !owned()) slot::let_go(slot, bit_of(place_.load(std::memory_order_relaxed)));
+    unlock(local, count);
+    return good;
+  }
+  if (count == 0) {
+    local.epoch = epoch();
+    retain();
+  }
+  if (memory != nullptr) {
+    memory->previous = nullptr;
+    memory->next = local.first;
+    if (local.first != nullptr) local.first->previous = memory;
+    local.first = memory;
+  }
+  unlock(local, count + 1);
+  return {};
+}
+
+void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
+  LocalSlot &local = locals_[index];
+  std::uint32_t count = lock(local);
+  if (memory != nullptr) {
+    if (memory->next != nullptr) memory->next->previous = memory->previous;
+    if (memory->previous != nullptr) {
+      memory->previous->next = memory->next;
+    } else if (local.first == memory) {
+      local.first = memory->next;
+    }
+    memory->next = memory->previous = nullptr;
+  }
+  bool last = count == 1;
+  // What forked children may use is theirs first. If that can't be arranged, it stays held by us.
+  if (last && local.epoch != epoch() && !hand_over(index, local.epoch)) last = false;
+  else --count;
+  if (last && !owned()) {
+    if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
+  }
+  unlock(local, count);
+  if (last) release();
+}
+
+bool Segment::retire(std::uint32_t index, std::uint32_t generation, std::uint32_t *epoch_of_block) {
+  LocalSlot &local = locals_[index];
+  const std::uint32_t count = lock(local);
+  bool retired = count == 0;
+  if (retired && *epoch_of_block != epoch()) {
+    retired = hand_over(index, *epoch_of_block);
+    if (retired) *epoch_of_block = epoch();
+  }
+  retired = retired && slot::retire(slots_[index], generation);
+  unlock(local, count);
+  return retired;
+}
+
+bool Segment::locals_in_use() {
+  for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+    if (locals_[i].word.load(std::memory_order_acquire) != 0) return true;
+  }
+  return false;
+}
+
+void Segment::mark_locals() {
+  for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+    if (locals_[i].word.load(std::memory_order_acquire) == 0) continue;
+    const std::uint32_t count = lock(locals_[i]);
+    if (count != 0) slots_[i].holders.fetch_or(bit_of(place_.load(std::memory_order_relaxed)), std::memory_order_acq_rel);
+    unlock(locals_[i], count);
+  }
+}
+
+// ---- places ----
+
+void Segment::clear_place(int place) const {
+  const std::uint64_t bit = bit_of(place);
+  for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+    if ((slots_[i].holders.load(std::memory_order_relaxed) & bit) != 0) slot::let_go(slots_[i], bit);
+  }
+}
+
+// A free place, locked on this descriptor's description.
+Result<int> Segment::claim(int fd) {
+  for (int place = 0; place < wire::kPlaces; ++place) {
+    SHMALLOC_TRY(locked, os::lock_byte(fd, byte_of(place), os::Lock::exclusive));
+    if (!locked) continue;
+    clear_place(place);
+    head_->turns[place].fetch_add(1, std::memory_order_relaxed);
+    head_->places.fetch_or(bit_of(place), std::memory_order_acq_rel);
+    SHMALLOC_TRY(kept, os::lock_byte(fd, byte_of(place), os::Lock::shared));
+    if (kept) return place;
+  }
+  return fail(SHMALLOC_STATUS_NO_SPACE, 0, "%d living processes have storages of this segment: there is no place for another",
+              wire::kPlaces);
+}
+
+Result<void> Segment::claim_place() {
+  SHMALLOC_TRY(own, os::reopen(control_.get(), O_RDWR));
+  SHMALLOC_TRY(keeper, os::Mapping::map(own.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
+  SHMALLOC_CHECK(keeper.inherit(false));
+  SHMALLOC_TRY(place, claim(own.get()));
+  keeper_ = std::move(keeper);
+  place_.store(place, std::memory_order_release);
+  return {};
+}
+
+void Segment::clear_up_with(int fd) {
+  const std::uint64_t places = head_->places.load(std::memory_order_acquire);
+  for (int place = 0; place < wire::kPlaces; ++place) {
+    if ((places & bit_of(place)) == 0 || place == place_.load(std::memory_order_relaxed)) continue;
+    auto locked = os::lock_byte(fd, byte_of(place), os::Lock::exclusive);
+    if (!locked || !*locked) continue;
+    clear_place(place);
+    head_->places.fetch_and(~bit_of(place), std::memory_order_acq_rel);
+    static_cast<void>(os::lock_byte(fd, byte_of(place), os::Lock::none));
+  }
+}
+
+void Segment::clear_up(bool now) {
+  const std::int64_t time = os::now();
+  if (!now && time - cleared_up_.load(std::memory_order_relaxed) < kClearUpEvery) return;
+  const std::lock_guard guard(segments_mutex());
+  cleared_up_.store(time, std::memory_order_relaxed);
+  if (head_->places.load(std::memory_order_relaxed) == 0) return;
+  if (auto fd = os::reopen(control_.get(), O_RDWR)) clear_up_with(fd->get());
+}
+
+// With the mutex. The owner is dead: what nobody holds goes back to the system.
+std::uint64_t Segment::reclaim() {
+  auto fd = os::reopen(control_.get(), O_RDWR);
+  if (!fd) return 0;
+  const auto alone = os::lock_byte(fd->get(), wire::kOwnerByte, os::Lock::exclusive);
+  if (!alone || !*alone) return 0;
+  clear_up_with(fd->get());
+  struct Range {
+    std::uint64_t from, to;
+  };
+  std::vector<Range> held;
+  bool ended = false;
+  try {
+    for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+      wire::Slot &slot = slots_[i];
+      const slot::State state = slot::load(slot);
+      const std::uint64_t size = slot.size.load(std::memory_order_relaxed);
+      if (size == 0) continue;
+      if (state.holders == 0 && state.generation != wire::kLastGeneration && slot::retire(slot, state.generation)) {
+        slot.size.store(0, std::memory_order_relaxed);
+        ended = true;
+        continue;
+      }
+      const std::uint64_t from = std::min(slot.offset.load(std::memory_order_relaxed), capacity());
+      held.push_back({from, from + std::min(size, capacity() - from)});
+    }
+  } catch (...) {
+    return 0;  // Another time.
+  }
+  std::sort(held.begin(), held.end(), [](const Range &a, const Range &b) { return a.from < b.from; });
+  auto before = os::look(data_.get(), "a segment");
+  const std::uint64_t page = os::page_size();
+  std::uint64_t at = 0;
+  for (const Range &range : held) {
+    punch((at + page - 1) / page * page, range.from / page * page);
+    at = std::max(at, range.to);
+  }
+  if (before) punch((at + page - 1) / page * page, before->size / page * page);
+  auto after = os::look(data_.get(), "a segment");
+  static_cast<void>(ended);
+  return before && after && before->resident > after->resident ? before->resident - after->resident : 0;
+}
+
+// ---- fork ----
+
+// With the mutex, in the parent: a place for the child, and our own kept from being cleared while it lives.
+void Segment::prepare_child() {
+  const int place = place_.load(std::memory_order_relaxed);
+  if (!owner_lock_ && place < 0 && ancestors_.empty()) return;  // Nothing is held.
+  const std::uint32_t next = epoch() + 1;
+  const auto prepared = [&]() -> Result<int> {
+    try {
+      children_.reserve(children_.size() + 1);
+      ancestors_.reserve(ancestors_.size() + 1);
+    } catch (...) {
+      return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a child");
+    }
+    SHMALLOC_TRY(fd, os::reopen(control_.get(), O_RDWR));
+    const auto keep = [&](std::uint64_t byte) -> Result<void> {
+      SHMALLOC_TRY(kept, os::lock_byte(fd.get(), byte, os::Lock::shared));
+      return kept ? Result<void>() : fail(SHMALLOC_STATUS_BUSY, 0, "a place is being cleared");
+    };
+    if (owner_lock_) SHMALLOC_CHECK(keep(wire::kOwnerByte));
+    if (place >= 0) SHMALLOC_CHECK(keep(byte_of(place)));
+    for (const int ancestor : ancestors_) SHMALLOC_CHECK(keep(byte_of(ancestor)));
+    SHMALLOC_TRY(keeper, os::Mapping::map(fd.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
+    SHMALLOC_TRY(claimed, claim(fd.get()));
+    child_keeper_ = std::move(keeper);
+    return claimed;
+  }();
+  epoch_.store(next, std::memory_order_relaxed);
+  if (!prepared) {
+    lost_epoch_ = next;
+    return;
+  }
+  child_place_ = *const_cast<Result<int> &>(prepared);
+  std::erase_if(children_, [&](const Child &child) { return child.place == child_place_; });
+  children_.push_back({child_place_, head_->turns[child_place_].load(std::memory_order_relaxed), next});
+}
+
+bool Segment::hand_over(std::uint32_t index, std::uint32_t since) {
+  const std::lock_guard guard(segments_mutex());
+  return hand_over_locked(index, since);
+}
+
+bool Segment::hand_over_locked(std::uint32_t index, std::uint32_t since) {
+  if (since < lost_epoch_) return false;
+  if (children_.empty()) return true;
+  auto fd = os::reopen(control_.get(), O_RDWR);
+  if (!fd) return false;
+  for (std::size_t i = 0; i < children_.size();) {
+    const Child child = children_[i];
+    // While we have the byte nobody clears the place or claims it, so what we see stays so.
+    auto locked = os::lock_byte(fd->get(), byte_of(child.place), os::Lock::shared);
+    if (!locked) return false;
+    const bool there = *locked && head_->turns[child.place].load(std::memory_order_relaxed) == child.turn &&
+                       (head_->places.load(std::memory_order_acquire) & bit_of(child.place)) != 0;
+    if (!*locked) return false;  // It is being cleared or claimed right now: another time.
+    if (there && child.epoch > since) slots_[index].holders.fetch_or(bit_of(child.place), std::memory_order_acq_rel);
+    static_cast<void>(os::lock_byte(fd->get(), byte_of(child.place), os::Lock::none));
+    if (there) {
+      ++i;
+    } else {
+      children_[i] = children_.back();
+      children_.pop_back();
+    }
+  }
+  return true;
+}
+
+}  // namespace shmalloc

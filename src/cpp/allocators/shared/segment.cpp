@@ -1,0 +1,435 @@
+#include "allocators/shared/segment.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "allocators/shared/locks.hpp"
+#include "allocators/shared/shared_memory.hpp"
+#include "base/text.hpp"
+#include "os/process.hpp"
+
+namespace shmalloc {
+namespace {
+
+constexpr std::uint64_t kAlive = std::uint64_t{1} << 63;
+constexpr std::uint32_t kMostSlots = 1U << 20;
+constexpr std::uint32_t kFewestSlots = 1U << 10;
+constexpr std::uint64_t kHugePage = std::uint64_t{2} << 20;
+constexpr int kMostSegments = 1024;
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMaintenanceEvery = 100000000;
+
+constinit std::mutex mutex;
+// Never shrinks, and its segments are never freed.
+constinit std::atomic<Segment *> registry[kMostSegments];
+constinit std::atomic<int> registered{0};
+constinit std::atomic<std::int64_t> next_maintenance{kNever};
+
+void split_id(const std::uint8_t *id, std::uint64_t *low, std::uint64_t *high) {
+  std::memcpy(low, id, 8);
+  std::memcpy(high, id + 8, 8);
+}
+
+std::uint64_t control_size(std::uint32_t slots) { return wire::kSegmentHead + std::uint64_t{slots} * sizeof(wire::Slot); }
+
+template <class Function>
+void each_segment(Function function) {
+  const int count = registered.load(std::memory_order_acquire);
+  for (int i = 0; i < count; ++i) function(*registry[i].load(std::memory_order_relaxed));
+}
+
+}  // namespace
+
+std::mutex &segments_mutex() { return mutex; }
+
+Result<Segment *> Segment::unused() {
+  Segment *found = nullptr;
+  each_segment([&](Segment &segment) {
+    if (segment.uses_.load(std::memory_order_acquire) == 0 && segment.head_ == nullptr) found = &segment;
+  });
+  if (found != nullptr) return found;
+  const int count = registered.load(std::memory_order_relaxed);
+  if (count == kMostSegments) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "this process has %d segments mapped already", kMostSegments);
+  found = new (std::nothrow) Segment();
+  if (found == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a segment");
+  registry[count].store(found, std::memory_order_relaxed);
+  registered.store(count + 1, std::memory_order_release);
+  return found;
+}
+
+bool Segment::retain_if_alive() {
+  std::uint64_t uses = uses_.load(std::memory_order_relaxed);
+  while ((uses & kAlive) != 0) {
+    if (uses_.compare_exchange_weak(uses, uses + 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+Segment *Segment::find(const std::uint8_t *id) {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  split_id(id, &low, &high);
+  const int count = registered.load(std::memory_order_acquire);
+  for (int i = 0; i < count; ++i) {
+    Segment *segment = registry[i].load(std::memory_order_relaxed);
+    const auto same = [&] {
+      return segment->id_low_.load(std::memory_order_relaxed) == low && segment->id_high_.load(std::memory_order_relaxed) == high;
+    };
+    if (!same() || !segment->retain_if_alive()) continue;
+    if (same()) return segment;
+    segment->release();
+  }
+  return nullptr;
+}
+
+void Segment::release() {
+  const bool closed = !owner_ && head_->closed.load(std::memory_order_relaxed) != 0;  // Ours no more once the count is down.
+  if (uses_.fetch_sub(1, std::memory_order_acq_rel) != kAlive + 1 || !closed || forked_) return;
+  const std::lock_guard lock(mutex);
+  end_if_unused();
+}
+
+// With the mutex.
+bool Segment::end_if_unused() {
+  std::uint64_t none = kAlive;
+  if (forked_ || !uses_.compare_exchange_strong(none, 0, std::memory_order_acq_rel)) return false;
+  unmap();
+  return true;
+}
+
+void Segment::publish() {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  split_id(head_->id, &low, &high);
+  id_low_.store(low, std::memory_order_relaxed);
+  id_high_.store(high, std::memory_order_relaxed);
+  uses_.store(kAlive + 1, std::memory_order_release);
+}
+
+void Segment::unmap() {
+  id_low_.store(0, std::memory_order_relaxed);
+  id_high_.store(0, std::memory_order_relaxed);
+  if (const int place = place_.load(std::memory_order_relaxed); place >= 0) {
+    head_->places.fetch_and(~(std::uint64_t{1} << place), std::memory_order_acq_rel);  // We hold nothing: no bit of ours is set.
+  }
+  owner_keeper_.reset();
+  keeper_.reset();
+  read_only_.store(nullptr, std::memory_order_relaxed);
+  control_map_.reset();
+  data_map_.reset();
+  read_only_map_.reset();
+  local_map_.reset();
+  control_.reset();
+  data_.reset();
+  slots_ = nullptr;
+  locals_ = nullptr;
+  slot_count_ = 0;
+  owner_.store(false, std::memory_order_relaxed);
+  owner_lock_ = sealed_ = huge_ = false;
+  place_.store(-1, std::memory_order_relaxed);
+  epoch_.store(0, std::memory_order_relaxed);
+  verified_.store(0, std::memory_order_relaxed);
+  cleared_up_.store(0, std::memory_order_relaxed);
+  lost_epoch_ = 0;
+  ancestors_.clear();
+  children_.clear();
+  head_ = nullptr;
+}
+
+// Maps control and data; as the owner with as much address space as is asked for, or as there is.
+Result<void> Segment::map(const SegmentRequest *request) {
+  std::uint64_t capacity = request != nullptr ? request->capacity : head_->capacity;
+  for (;;) {
+    auto mapped = os::Mapping::map(data_.get(), 0, capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, kHugePage,
+                                   "the data of a segment");
+    if (mapped) {
+      data_map_ = std::move(*mapped);
+      break;
+    }
+    if (request == nullptr || capacity / 2 < std::max(request->needed, kHugePage)) return mapped.error();
+    capacity = (capacity / 2 + kHugePage - 1) / kHugePage * kHugePage;
+  }
+  SHMALLOC_TRY(local, os::Mapping::map(-1, 0, slot_count_ * sizeof(LocalSlot), PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0, "the counts of a segment"));
+  local_map_ = std::move(local);
+  locals_ = static_cast<LocalSlot *>(local_map_.base());
+  return {};
+}
+
+Result<Segment *> Segment::create(const SegmentRequest &request) {
+  const std::lock_guard lock(mutex);
+  SHMALLOC_TRY(segment, unused());
+  struct Undo {
+    Segment *segment;
+    ~Undo() {
+      if (segment != nullptr) segment->unmap();
+    }
+  } undo{segment};
+  Segment &self = *segment;
+  SHMALLOC_TRY(control, os::make_memfd("shmalloc_control", 0));
+  SHMALLOC_TRY(file, os::make_segment_file("shmalloc_segment", static_cast<os::Pages>(request.pages), request.sealed));
+  self.slot_count_ = kMostSlots;
+  while (self.slot_count_ > kFewestSlots && !os::check_file_limit(control_size(self.slot_count_), "")) self.slot_count_ /= 4;
+  const std::uint64_t size = control_size(self.slot_count_);
+  SHMALLOC_CHECK(os::check_file_limit(size, "the control of a segment"));
+  if (os::calls.ftruncate(control.get(), static_cast<off_t>(size)) != 0) return fail_errno(errno, "sizing a segment's control failed");
+  SHMALLOC_CHECK(os::reserve(control.get(), 0, wire::kSegmentHead, size, {nullptr, true}, "the control of a segment"));
+  SHMALLOC_CHECK(os::add_seals(control.get(), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, "the control of a segment"));
+  SHMALLOC_TRY(control_map, os::Mapping::map(control.get(), 0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0,
+                                             "the control of a segment"));
+  self.control_map_ = std::move(control_map);
+  self.head_ = static_cast<wire::SegmentHead *>(self.control_map_.base());
+  self.slots_ = reinterpret_cast<wire::Slot *>(static_cast<char *>(self.control_map_.base()) + wire::kSegmentHead);
+  if (file.sealable) SHMALLOC_CHECK(os::add_seals(file.fd.get(), F_SEAL_SHRINK, "the data of a segment"));
+  SHMALLOC_TRY(facts, os::look(control.get(), "the control of a segment"));
+  SHMALLOC_TRY(data_facts, os::look(file.fd.get(), "the data of a segment"));
+  self.identity_ = facts.identity;
+  self.control_ = std::move(control);
+  self.data_ = std::move(file.fd);
+  self.sealed_ = file.sealable;
+  self.huge_ = file.huge;
+  SHMALLOC_CHECK(self.map(&request));
+  if (request.numa_node >= 0) SHMALLOC_CHECK(self.data_map_.bind(request.numa_node));
+  if (file.advise) static_cast<void>(self.data_map_.prefer_huge());
+  // The owner's lock, on a description of its own.
+  SHMALLOC_TRY(own, os::reopen(self.control_.get(), O_RDWR));
+  SHMALLOC_TRY(locked, os::lock_byte(own.get(), wire::kOwnerByte, os::Lock::shared));
+  if (!locked) return fail(SHMALLOC_STATUS_INTERNAL, 0, "somebody else owns a segment that was just made");
+  SHMALLOC_TRY(keeper, os::Mapping::map(own.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
+  SHMALLOC_CHECK(keeper.inherit(false));
+  self.owner_keeper_ = std::move(keeper);
+  self.owner_.store(true, std::memory_order_relaxed);
+  self.owner_lock_ = true;
+  SHMALLOC_TRY(low, os::random_number());
+  SHMALLOC_TRY(high, os::random_number());
+  wire::SegmentHead &head = *self.head_;
+  std::memcpy(head.magic, wire::kSegmentMagic, sizeof head.magic);
+  head.major = wire::kSegmentMajor;
+  head.minor = wire::kSegmentMinor;
+  head.head_size = wire::kSegmentHead;
+  head.slot_count = self.slot_count_;
+  std::memcpy(head.id, &low, 8);
+  std::memcpy(head.id + 8, &high, 8);
+  head.capacity = self.data_map_.size();
+  head.data_device = data_facts.identity.device;
+  head.data_inode = data_facts.identity.inode;
+  head.data_born_ns = data_facts.identity.born_ns;
+  head.owner_pid = os::calls.getpid();
+  head.created_ns = os::wall_clock();
+  self.publish();
+  undo.segment = nullptr;
+  return segment;
+}
+
+// With the mutex.
+Segment *Segment::find_locked(const std::uint8_t *id) { return find(id); }
+
+Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const std::uint8_t *id) {
+  const std::lock_guard lock(mutex);
+  if (Segment *there = find_locked(id); there != nullptr) return there;
+  SHMALLOC_TRY(segment, unused());
+  struct Undo {
+    Segment *segment;
+    ~Undo() {
+      if (segment != nullptr) segment->unmap();
+    }
+  } undo{segment};
+  Segment &self = *segment;
+  SHMALLOC_TRY(facts, os::look(control.get(), "the control of a segment"));
+  SHMALLOC_TRY(data_facts, os::look(data.get(), "the data of a segment"));
+  constexpr int kFixed = F_SEAL_SHRINK | F_SEAL_GROW;
+  if ((os::seals_of(control.get()) & kFixed) != kFixed || facts.size < control_size(1)) {
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "what should be the control of a segment could be cut short by others: it is none of ours");
+  }
+  SHMALLOC_TRY(control_map, os::Mapping::map(control.get(), 0, facts.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0,
+                                             "the control of a segment"));
+  self.control_map_ = std::move(control_map);
+  self.head_ = static_cast<wire::SegmentHead *>(self.control_map_.base());
+  self.slots_ = reinterpret_cast<wire::Slot *>(static_cast<char *>(self.control_map_.base()) + wire::kSegmentHead);
+  const wire::SegmentHead &head = *self.head_;
+  if (std::memcmp(head.magic, wire::kSegmentMagic, sizeof head.magic) != 0)
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "what should be the control of a segment does not begin as one");
+  if (head.major != wire::kSegmentMajor) {
+    return fail(SHMALLOC_STATUS_VERSION, 0, "the segment has format %u, this shmalloc reads %u", head.major, wire::kSegmentMajor);
+  }
+  if (std::memcmp(head.id, id, sizeof head.id) != 0)
+    return fail(SHMALLOC_STATUS_STALE, 0, "the segment is another one by now: the one that the handle speaks of is gone");
+  self.slot_count_ = head.slot_count;
+  constexpr std::uint64_t kMostCapacity = std::uint64_t{1} << 46;
+  if (head.head_size != wire::kSegmentHead || self.slot_count_ == 0 || control_size(self.slot_count_) > facts.size ||
+      head.capacity == 0 || head.capacity > kMostCapacity || head.capacity % os::page_size() != 0) {
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the numbers in the control of a segment can't be");
+  }
+  const os::Identity expected{head.data_device, head.data_inode, head.data_born_ns};
+  if (data_facts.identity != expected)
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the descriptor is not that of the data which the segment's control speaks of");
+  self.sealed_ = (os::seals_of(data.get()) & F_SEAL_SHRINK) != 0;
+  self.verified_.store(data_facts.size, std::memory_order_relaxed);
+  self.identity_ = facts.identity;
+  self.control_ = std::move(control);
+  self.data_ = std::move(data);
+  SHMALLOC_CHECK(self.map(nullptr));
+  self.publish();
+  undo.segment = nullptr;
+  want_maintenance();
+  return segment;
+}
+
+Result<char *> Segment::read_only_data() {
+  const std::lock_guard lock(mutex);
+  if (!read_only_map_) {
+    SHMALLOC_TRY(mapped, os::Mapping::map(data_.get(), 0, capacity(), PROT_READ, MAP_SHARED | MAP_NORESERVE, kHugePage,
+                                          "the data of a segment"));
+    read_only_map_ = std::move(mapped);
+    read_only_.store(static_cast<char *>(read_only_map_.base()), std::memory_order_release);
+  }
+  return static_cast<char *>(read_only_map_.base());
+}
+
+Result<void> Segment::reserve(std::uint64_t from, std::uint64_t to) {
+  const std::uint64_t length = head_->length.load(std::memory_order_relaxed);
+  SHMALLOC_CHECK(os::reserve(data_.get(), from, to, length, {huge_ ? "" : nullptr, true}, "a segment"));
+  if (to > length) head_->length.store(to, std::memory_order_release);
+  return {};
+}
+
+void Segment::punch(std::uint64_t from, std::uint64_t to) const {
+  if (from < to)
+    static_cast<void>(os::calls.fallocate(data_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
+                                          static_cast<off_t>(to - from)));
+}
+
+Result<std::uint32_t> Segment::new_slot() {
+  constexpr std::uint32_t kPiece = 65536 / sizeof(wire::Slot);
+  const std::uint32_t index = head_->slots_used.load(std::memory_order_relaxed);
+  if (index >= slot_count_)
+    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the segment has %u exported storages: there is no room for more", slot_count_);
+  if (index % kPiece == 0) {
+    const std::uint64_t end = std::min(control_size(index + kPiece), control_size(slot_count_));
+    SHMALLOC_CHECK(os::reserve(control_.get(), control_size(index), end, control_size(slot_count_), {nullptr, true},
+                               "the control of a segment"));
+  }
+  head_->slots_used.store(index + 1, std::memory_order_release);
+  return index;
+}
+
+void Segment::close_as_owner() {
+  if (locals_in_use()) {
+    // Handles of our own to what we gave out: as anybody's from now on, so they need a place. Without one we stay the owner for good.
+    {
+      const std::lock_guard lock(mutex);
+      if (place_.load(std::memory_order_relaxed) < 0 && !claim_place()) return;
+    }
+    owner_.store(false, std::memory_order_relaxed);
+    mark_locals();
+  }
+  const std::lock_guard lock(mutex);
+  owner_.store(false, std::memory_order_relaxed);
+  head_->closed.store(1, std::memory_order_release);
+  owner_lock_ = false;
+  owner_keeper_.reset();
+  uses_.fetch_sub(1, std::memory_order_acq_rel);
+  if (!end_if_unused()) want_maintenance();
+}
+
+bool Segment::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context) {
+  const int count = registered.load(std::memory_order_acquire);
+  for (int i = 0; i < count; ++i) {
+    Segment &segment = *registry[i].load(std::memory_order_relaxed);
+    if (!segment.retain_if_alive()) continue;
+    bool found = false;
+    const auto lies_in = [&](const char *base) {
+      const auto start = reinterpret_cast<std::uintptr_t>(base);
+      return base != nullptr && address >= start && address - start < segment.capacity();
+    };
+    if (lies_in(segment.data()) || lies_in(segment.read_only_.load(std::memory_order_acquire))) {
+      const std::uint32_t used = segment.slots_used();
+      for (std::uint32_t at = 0; at < used && !found; ++at) {
+        LocalSlot &local = segment.locals_[at];
+        if (local.word.load(std::memory_order_relaxed) == 0) continue;
+        const std::uint32_t handles = lock(local);
+        for (SharedMemory *memory = local.first; memory != nullptr && !found; memory = memory->next) {
+          const auto start = reinterpret_cast<std::uintptr_t>(memory->data);
+          found = address >= start && address - start < memory->size && visit(memory, context);
+        }
+        unlock(local, handles);
+      }
+    }
+    segment.release();
+    if (found) return true;
+  }
+  return false;
+}
+
+bool Segment::maintenance_due() {
+  const std::int64_t next = next_maintenance.load(std::memory_order_relaxed);
+  return next != kNever && next <= os::coarse_now();
+}
+
+void Segment::want_maintenance() {
+  std::int64_t never = kNever;
+  next_maintenance.compare_exchange_strong(never, os::coarse_now() + kMaintenanceEvery, std::memory_order_relaxed);
+}
+
+std::uint64_t Segment::maintain(bool all, bool more) {
+  const std::lock_guard lock(mutex);
+  std::uint64_t bytes = 0;
+  bool foreign = false;
+  each_segment([&](Segment &segment) {
+    if ((segment.uses_.load(std::memory_order_acquire) & kAlive) == 0 || segment.owned()) return;
+    const bool dead = segment.head_->closed.load(std::memory_order_relaxed) != 0 ||
+                      !os::byte_locked(segment.control_.get(), wire::kOwnerByte);
+    if ((dead || all) && segment.end_if_unused()) return;
+    foreign = true;
+    if (dead) bytes += segment.reclaim();
+  });
+  next_maintenance.store(foreign || more ? os::coarse_now() + kMaintenanceEvery : kNever, std::memory_order_relaxed);
+  return bytes;
+}
+
+void Segment::before_fork() {
+  mutex.lock();
+  each_segment([](Segment &segment) {
+    if ((segment.uses_.load(std::memory_order_acquire) & kAlive) != 0) segment.prepare_child();
+  });
+}
+
+void Segment::in_parent() {
+  each_segment([](Segment &segment) {
+    segment.child_keeper_.reset();
+    segment.child_place_ = -1;
+  });
+  mutex.unlock();
+}
+
+void Segment::in_child() {
+  each_segment([](Segment &segment) {
+    if ((segment.uses_.load(std::memory_order_acquire) & kAlive) == 0) return;
+    // Whoever was inside at the fork is not there any more.
+    for (std::uint32_t i = 0, used = segment.slots_used(); i < used; ++i) {
+      LocalSlot &local = segment.locals_[i];
+      const std::uint32_t word = local.word.load(std::memory_order_relaxed);
+      if (word == 0) continue;
+      if ((word & kLocalLock) != 0) local.first = nullptr;
+      local.word.store(word & ~kLocalLock, std::memory_order_relaxed);
+    }
+    if (const int place = segment.place_.load(std::memory_order_relaxed); place >= 0) segment.ancestors_.push_back(place);
+    segment.owner_keeper_.forget();  // They were not inherited.
+    segment.keeper_.forget();
+    segment.keeper_ = std::move(segment.child_keeper_);
+    if (segment.keeper_) static_cast<void>(segment.keeper_.inherit(false));
+    segment.place_.store(segment.child_place_, std::memory_order_relaxed);
+    segment.child_place_ = -1;
+    segment.children_.clear();
+    segment.owner_.store(false, std::memory_order_relaxed);
+    segment.forked_ = true;
+  });
+  mutex.unlock();
+}
+
+}  // namespace shmalloc

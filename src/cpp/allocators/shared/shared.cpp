@@ -1,0 +1,242 @@
+#include "allocators/shared/shared.hpp"
+
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+#include "allocators/map/map.hpp"
+#include "allocators/shared/locks.hpp"
+#include "allocators/shared/slot.hpp"
+#include "base/fork.hpp"
+
+namespace shmalloc {
+namespace {
+
+constinit std::mutex orphans_mutex;
+constinit SharedAllocator *orphans = nullptr;
+constinit std::atomic<bool> orphans_left{false};
+
+// Memories are never given back to the C library: who finds one by its address may look at it a little too late.
+constinit std::mutex memories_mutex;
+struct FreeMemory {
+  FreeMemory *next;
+};
+constinit FreeMemory *free_memories = nullptr;
+
+}  // namespace
+
+Result<bool> SharedAllocator::pooled(std::size_t size, const shmalloc_storage_params &params) {
+  const bool isolated = (params.flags & SHMALLOC_STORAGE_ISOLATED) != 0;
+  if (params.name != nullptr || params.mapped != 0 || params.file_offset != 0 || params.page_size != 0 || params.mode != 0) {
+    return fail(SHMALLOC_STATUS_INVALID, 0,
+                "name, mapped, file_offset, page_size and mode are for storages of kind MAP, not SHARED");
+  }
+  if (isolated || size == 0) return false;
+  if (params.capacity > size)
+    return fail(SHMALLOC_STATUS_INVALID, 0, "capacity: storages of kind SHARED can't grow, but for ISOLATED ones");
+  if (params.numa_node != 0)
+    return fail(SHMALLOC_STATUS_INVALID, 0, "numa_node: of kind SHARED it is the allocator's, but for ISOLATED storages");
+  if (params.alignment > (std::uint64_t{1} << 30))
+    return fail(SHMALLOC_STATUS_INVALID, 0, "alignment must be at most 2^30 in a segment, not %llu",
+                static_cast<unsigned long long>(params.alignment));
+  return true;
+}
+
+Result<std::unique_ptr<Memory>> SharedAllocator::make(std::size_t size, const shmalloc_storage_params &params) {
+  SHMALLOC_TRY(in_segment, pooled(size, params));
+  if (in_segment) {
+    std::unique_ptr<SharedMemory> memory(new (std::nothrow) SharedMemory());
+    if (memory == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+    SHMALLOC_CHECK(heap_.allocate(size, params.alignment, (params.flags & SHMALLOC_STORAGE_ZEROED) != 0, memory.get()));
+    memory->fork_generation = fork_generation();
+    return std::unique_ptr<Memory>(std::move(memory));
+  }
+  // A memfd of its own.
+  const Settings current = settings();
+  SHMALLOC_TRY(plan, make_plan(0, false));
+  SHMALLOC_TRY(request, make_request(size, params, current));
+  std::unique_ptr<MapMemory> empty(new (std::nothrow) MapMemory());
+  if (empty == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+  SHMALLOC_TRY(memory, MapMemory::open(plan, request, std::move(empty)));
+  return std::unique_ptr<Memory>(std::move(memory));
+}
+
+std::uint32_t SharedAllocator::capabilities() const {
+  return SHMALLOC_CAPABILITY_HOST_ACCESS | SHMALLOC_CAPABILITY_EXPORT | SHMALLOC_CAPABILITY_EXPORT_BYTES |
+         SHMALLOC_CAPABILITY_READ_ONLY | SHMALLOC_CAPABILITY_GROW;
+}
+
+std::uint64_t SharedAllocator::live_storages() const {
+  return Allocator::live_storages() + static_cast<std::uint64_t>(heap_.counts().live());
+}
+
+std::uint64_t SharedAllocator::live_bytes() const {
+  const HeapCounts counts = heap_.counts();
+  return Allocator::live_bytes() + static_cast<std::uint64_t>(counts.requested_bytes[0] + counts.requested_bytes[1] -
+                                                              counts.returned_bytes[0] - counts.returned_bytes[1]);
+}
+
+// Its storages have no reference to it, for a count that all threads change would be slow: it ends when none is counted any more.
+void SharedAllocator::destroy() {
+  {
+    const std::lock_guard lock(orphans_mutex);
+    next_orphan_ = orphans;
+    orphans = this;
+    orphaned_.store(true, std::memory_order_relaxed);
+    orphans_left.store(true, std::memory_order_relaxed);
+  }
+  end_orphans();
+}
+
+bool SharedAllocator::any_orphans() { return orphans_left.load(std::memory_order_relaxed); }
+
+void SharedAllocator::end_orphans() {
+  while (any_orphans()) {
+    SharedAllocator *unused = nullptr;
+    {
+      const std::lock_guard lock(orphans_mutex);
+      for (SharedAllocator **at = &orphans; *at != nullptr; at = &(*at)->next_orphan_) {
+        if ((*at)->live_storages() != 0) continue;
+        unused = *at;
+        *at = unused->next_orphan_;
+        break;
+      }
+      orphans_left.store(orphans != nullptr, std::memory_order_relaxed);
+    }
+    if (unused == nullptr) return;
+    delete unused;
+  }
+}
+
+void SharedAllocator::before_fork() {
+  orphans_mutex.lock();
+  heaps_mutex().lock();
+  memories_mutex.lock();
+  Segment::before_fork();
+}
+
+void SharedAllocator::in_parent() {
+  Segment::in_parent();
+  memories_mutex.unlock();
+  heaps_mutex().unlock();
+  orphans_mutex.unlock();
+}
+
+void SharedAllocator::in_child() {
+  Segment::in_child();
+  Heap::in_child();
+  memories_mutex.unlock();
+  heaps_mutex().unlock();
+  orphans_mutex.unlock();
+}
+
+// ---- the memory of one storage ----
+
+void *SharedMemory::operator new(std::size_t size, const std::nothrow_t &) noexcept {
+  {
+    const std::lock_guard lock(memories_mutex);
+    if (free_memories != nullptr) {
+      FreeMemory *memory = free_memories;
+      free_memories = memory->next;
+      return memory;
+    }
+  }
+  return std::malloc(size);
+}
+
+void SharedMemory::operator delete(void *memory) {
+  const std::lock_guard lock(memories_mutex);
+  free_memories = new (memory) FreeMemory{free_memories};
+}
+
+void SharedMemory::give_back() {
+  Segment *const from = segment;
+  if (from == nullptr) return;
+  storage.store(nullptr, std::memory_order_relaxed);
+  segment = nullptr;
+  data = nullptr;
+  if (block != nullptr) {
+    Heap &heap = *block->arena->heap;
+    const bool orphaned = static_cast<const SharedAllocator &>(heap.allocator()).orphaned();
+    if (fork_generation == shmalloc::fork_generation()) {
+      heap.free(this);
+    } else {
+      heap.free_inherited(*this);
+      block = nullptr;
+    }
+    if (orphaned) SharedAllocator::end_orphans();
+  } else {
+    from->let_go(held.slot, this);
+    from->release();
+  }
+  size = capacity = 0;
+}
+
+Result<void> SharedMemory::close(bool) {
+  give_back();
+  return {};
+}
+
+Result<void> SharedMemory::grow(std::size_t wanted) {
+  if (wanted <= size) return {};
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of kind SHARED can't grow: make it with ISOLATED and a capacity");
+}
+
+Result<void> SharedMemory::seal() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of kind SHARED can't be sealed, their neighbours would be too: use ISOLATED");
+}
+
+Result<Ticket> SharedMemory::ticket() {
+  if (block == nullptr) return held;
+  if (fork_generation != shmalloc::fork_generation())
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "a storage of kind SHARED that was inherited by fork can only be exported by its maker");
+  SHMALLOC_CHECK(block->arena->heap->give_slot(this));
+  Ticket ticket;
+  for (std::size_t i = 0; i < sizeof ticket.id; ++i) ticket.id[i] = segment->id()[i];
+  ticket.slot = block->slot;
+  ticket.generation = block->arena->generation(block->slot);
+  ticket.offset = block->offset;
+  ticket.size = size;
+  return ticket;
+}
+
+Result<void> SharedMemory::revoke() {
+  if (block == nullptr) return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only the process that made the storage can revoke its handles");
+  if (fork_generation != shmalloc::fork_generation() || !block->exported) return {};
+  std::uint32_t &generation = block->arena->generation(block->slot);
+  if (generation + 1 == wire::kLastGeneration) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the slot has been used too often to revoke");
+  if (slot::revoke(segment->slot(block->slot), generation)) ++generation;
+  return {};
+}
+
+Result<void> SharedMemory::open(Segment *from, const Ticket &ticket, bool for_reading_only) {
+  char *base = from->data();
+  if (for_reading_only) {
+    SHMALLOC_TRY(reading, from->read_only_data());
+    base = reading;
+  }
+  data = base + ticket.offset;  // Set before we can be found by our address.
+  size = capacity = ticket.size;
+  block = nullptr;
+  held = ticket;
+  if (auto holding = from->hold(ticket, this); !holding) {
+    data = nullptr;
+    size = capacity = 0;
+    return holding;
+  }
+  segment = from;
+  read_only = for_reading_only;
+  stable.store(from->stable(), std::memory_order_relaxed);
+  fork_generation = shmalloc::fork_generation();
+  return {};
+}
+
+std::uint64_t SharedMemory::allocator_id() const {
+  return block != nullptr && block->arena->heap != nullptr ? block->arena->heap->allocator().id() : 0;
+}
+
+std::uint64_t SharedMemory::export_ttl_ms() const {
+  return block != nullptr ? block->arena->heap->allocator().settings().export_ttl_ms : Settings().export_ttl_ms;
+}
+
+}  // namespace shmalloc

@@ -1,0 +1,40 @@
+// Kind SHARED: many storages in few segments. docs/shared-protocol.md.
+#pragma once
+
+#include "allocators/shared/heap.hpp"
+
+namespace shmalloc {
+
+class SharedAllocator final : public Allocator {
+ public:
+  SharedAllocator() : Allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, kSharedKeys), heap_(*this) {}
+  Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) override;
+  std::uint32_t capabilities() const override;
+  std::uint64_t alignment() const override { return classes::kGrain; }
+  std::uint64_t live_storages() const override;
+  std::uint64_t live_bytes() const override;
+  std::uint64_t trim(std::uint64_t keep) override { return heap_.trim(keep); }
+  SharedAllocator *shared() override { return this; }
+
+  // Whether the parameters ask for a block of a segment; INVALID if they contradict that.
+  static Result<bool> pooled(std::size_t size, const shmalloc_storage_params &params);
+  Heap &heap() { return heap_; }
+  bool orphaned() const { return orphaned_.load(std::memory_order_relaxed); }
+  // Ends allocators that have neither references nor storages any more.
+  static void end_orphans();
+  static bool any_orphans();
+
+  static void before_fork();
+  static void in_parent();
+  static void in_child();
+
+ private:
+  ~SharedAllocator() override = default;
+  void destroy() override;
+
+  std::atomic<bool> orphaned_{false};
+  SharedAllocator *next_orphan_ = nullptr;
+  Heap heap_;
+};
+
+}  // namespace shmalloc

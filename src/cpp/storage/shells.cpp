@@ -1,0 +1,173 @@
+// Storages in segments: objects that serve again and again.
+#include <pthread.h>
+
+#include <mutex>
+
+#include "allocators/shared/shared.hpp"
+#include "storage/lingering.hpp"
+#include "storage/storage.hpp"
+
+namespace shmalloc {
+namespace {
+
+// Objects without a storage: of this thread, and of all.
+struct Shells {
+  Storage *first;
+  std::uint32_t count;
+};
+constexpr std::uint32_t kMost = 64;
+[[gnu::tls_model("initial-exec")]] thread_local constinit Shells own = {nullptr, 0};
+
+constinit std::mutex mutex;
+constinit Shells all = {nullptr, 0};
+constinit std::atomic<bool> key_made{false};
+pthread_key_t key;
+
+// Numbers of storages are taken from all threads' by the thousand.
+struct Numbers {
+  std::uint64_t next, end;
+};
+[[gnu::tls_model("initial-exec")]] thread_local constinit Numbers numbers = {0, 0};
+
+}  // namespace
+
+void Storage::lock_shells() { mutex.lock(); }
+void Storage::unlock_shells() { mutex.unlock(); }
+
+// With the mutex, or at the thread's end.
+template <class Next>
+void move_shells(Shells *from, Shells *to, std::uint32_t count, Next next) {
+  for (; count > 0 && from->first != nullptr; --count) {
+    Storage *shell = from->first;
+    from->first = shell->*next;
+    shell->*next = to->first;
+    to->first = shell;
+    --from->count;
+    ++to->count;
+  }
+}
+
+Result<Storage *> Storage::take_shell() {
+  if (own.first == nullptr) [[unlikely]] {
+    if (!key_made.load(std::memory_order_acquire)) {
+      const std::lock_guard lock(mutex);
+      if (!key_made.load(std::memory_order_relaxed)) {
+        const auto at_end = [](void *) {
+          const std::lock_guard at_end_lock(mutex);
+          move_shells(&own, &all, own.count, &Storage::next_shell_);
+        };
+        if (pthread_key_create(&key, at_end) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+        key_made.store(true, std::memory_order_release);
+      }
+    }
+    {
+      const std::lock_guard lock(mutex);
+      move_shells(&all, &own, kMost / 2, &Storage::next_shell_);
+    }
+    if (own.first == nullptr) {
+      auto *made = new (std::nothrow) Storage({}, SHMALLOC_ALLOCATOR_KIND_SHARED, false);
+      if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+      own = {made, 1};
+    }
+    if (pthread_setspecific(key, own.first) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+  }
+  Storage *shell = own.first;
+  if (shell->memory_ == nullptr) {
+    shell->memory_.reset(shell->shell_ = new (std::nothrow) SharedMemory());
+    if (shell->shell_ == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+  }
+  own.first = shell->next_shell_;
+  --own.count;
+  return shell;
+}
+
+void Storage::put_shell() {
+  next_shell_ = own.first;
+  own.first = this;
+  if (++own.count <= kMost) [[likely]]
+    return;
+  const std::lock_guard lock(mutex);
+  move_shells(&own, &all, kMost / 2, &Storage::next_shell_);
+}
+
+void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
+  if (numbers.next == numbers.end) {
+    numbers.next = new_storage_id(1024);
+    numbers.end = numbers.next + 1024;
+  }
+  id_ = numbers.next++;
+  generation_ = 1;
+  fork_generation_ = shmalloc::fork_generation();
+  kind_ = kind;
+  imported_ = imported;
+  pins_.store(0, std::memory_order_relaxed);
+  closed_.store(false, std::memory_order_relaxed);
+  publish();
+  shell_->storage.store(this, std::memory_order_relaxed);
+  revive();
+}
+
+Result<Ref<Storage>> Storage::make_shared(SharedAllocator &allocator, std::size_t size, std::uint64_t alignment, bool zeroed) {
+  SHMALLOC_TRY(shell, take_shell());
+  shell->shell_->read_only = false;
+  shell->shell_->fork_generation = shmalloc::fork_generation();
+  if (auto allocated = allocator.heap().allocate(size, alignment, zeroed, shell->shell_); !allocated) {
+    shell->put_shell();
+    return allocated.error();
+  }
+  shell->begin(SHMALLOC_ALLOCATOR_KIND_SHARED, false);
+  return Ref<Storage>(shell);
+}
+
+Result<Ref<Storage>> Storage::hold_shared(Segment *segment, const Ticket &ticket, bool read_only) {
+  auto shell = take_shell();
+  if (!shell) {
+    segment->release();
+    return shell.error();
+  }
+  if (auto held = (*shell)->shell_->open(segment, ticket, read_only); !held) {
+    (*shell)->put_shell();
+    segment->release();
+    return held.error();
+  }
+  (*shell)->begin(SHMALLOC_ALLOCATOR_KIND_SHARED, true);
+  return Ref<Storage>(*shell);
+}
+
+void Storage::destroy() {
+  if (shell_ == nullptr) {
+    delete this;
+    return;
+  }
+  if (!closed()) {
+    shell_->storage.store(nullptr, std::memory_order_relaxed);
+    if (exported_until_ != 0 && linger(memory_, exported_until_, shell_->allocator_id(), fork_generation_)) {
+      shell_ = nullptr;  // The next storage gets another one.
+    } else {
+      shell_->give_back();
+    }
+  }
+  exported_until_ = 0;
+  size_.store(0, std::memory_order_relaxed);
+  data_.store(nullptr, std::memory_order_relaxed);
+  put_shell();
+}
+
+// A storage in a segment that holds the address, one reference.
+Storage *Storage::find_shared(std::uintptr_t address) {
+  Storage *found = nullptr;
+  const auto visit = [](SharedMemory *memory, void *context) {
+    auto *storage = static_cast<Storage *>(memory->storage.load(std::memory_order_acquire));
+    if (storage == nullptr || !storage->retain_if_alive()) return false;
+    *static_cast<Storage **>(context) = storage;
+    return true;
+  };
+  if (!Heap::find_address(address, visit, &found) && !Segment::find_address(address, visit, &found)) return nullptr;
+  // It may serve another storage by now.
+  const auto start = reinterpret_cast<std::uintptr_t>(found->data());
+  if (start != 0 && address >= start && address - start < found->size()) return found;
+  found->release();
+  return nullptr;
+}
+
+}  // namespace shmalloc
