@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -17,6 +19,7 @@ int get_limit(int resource, struct rlimit *out) { return ::getrlimit(static_cast
 
 constinit Calls calls = {
     .open = ::open,
+    .openat = ::openat,
     .close = ::close,
     .memfd_create = ::memfd_create,
     .statx = ::statx,
@@ -55,6 +58,10 @@ constinit Calls calls = {
     .uname = ::uname,
     .getpid = ::getpid,
     .geteuid = ::geteuid,
+    .getegid = ::getegid,
+    .clone = ::clone,
+    .waitpid = ::waitpid,
+    .block_signals = ::pthread_sigmask,
     .aligned_alloc = ::posix_memalign,
     .atfork = ::pthread_atfork,
 };
