@@ -13,8 +13,8 @@ namespace {
 constexpr char kHelp[] = R"(Usage: shmalloc info [OPTION]...
 
 Tells what this machine offers: versions, memory, /dev/shm, the limits that
-sharing runs into, huge pages, kinds of allocators and backends, and for what
-is missing the reason.
+sharing runs into, huge pages, where large shared segments get their memory,
+kinds of allocators and backends, and for what is missing the reason.
 
   -b, --bytes          sizes as plain numbers of bytes
 )";
@@ -53,27 +53,35 @@ class Printer {
  private:
   static bool is_plain(const JsonValue &value) { return value.type != Type::kObject && value.type != Type::kArray; }
 
+  static bool are_rows(const JsonValue &value) {
+    return value.type == Type::kArray && !value.items.empty() &&
+           std::all_of(value.items.begin(), value.items.end(), [](const JsonValue &v) { return v.type == Type::kObject; });
+  }
+
   void section(const std::string &name, const JsonValue &value) const {
     std::printf("\n%s\n", words_of_key(name).c_str());
-    const bool rows =
-        value.type == Type::kArray && !value.items.empty() &&
-        std::all_of(value.items.begin(), value.items.end(), [](const JsonValue &v) { return v.type == Type::kObject; });
     if (value.items.empty()) {
       std::printf("  none\n");
-    } else if (rows) {
-      table_of(name, value);
+    } else if (are_rows(value)) {
+      table_of(name, value, "  ");
     } else if (value.type == Type::kObject) {
       Table table(2);
-      for (std::size_t i = 0; i < value.items.size(); ++i)
-        table.row({words_of_key(value.keys[i]), cell(value, name, value.keys[i], value.items[i])});
+      for (std::size_t i = 0; i < value.items.size(); ++i) {
+        if (!are_rows(value.items[i])) table.row({words_of_key(value.keys[i]), cell(value, name, value.keys[i], value.items[i])});
+      }
       table.print("  ");
+      for (std::size_t i = 0; i < value.items.size(); ++i) {
+        if (!are_rows(value.items[i])) continue;
+        std::printf("  %s\n", words_of_key(value.keys[i]).c_str());
+        table_of(name, value.items[i], "    ");
+      }
     } else {
       std::printf("  %s\n", cell(value, name, name, value).c_str());
     }
   }
 
   // A line an element, a column a key that any of them has.
-  void table_of(const std::string &name, const JsonValue &array) const {
+  void table_of(const std::string &name, const JsonValue &array, const char *indent) const {
     std::vector<std::string> keys;
     for (const JsonValue &element : array.items)
       for (const std::string &key : element.keys)
@@ -89,7 +97,7 @@ class Printer {
       }
       table.row(cells);
     }
-    table.print("  ");
+    table.print(indent);
   }
 
   std::string cell(const JsonValue &parent, const std::string &section, const std::string &key, const JsonValue &value) const {

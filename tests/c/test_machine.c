@@ -59,12 +59,27 @@ static void describe_is_json_that_says_what_is_missing(void **state) {
   length = sizeof text;
   OK(shmalloc_machine_describe(text, &length, err));
   assert_int_equal(length, strlen(text) + 1);
-  static const char *const parts[] = {
-      "{\"version\":\"0.1.0\"", "\"shm\":{\"path\":\"/dev/shm\"",        "\"nofile\":", "\"max_map_count\":",
-      "\"huge_pages\":[",       "{\"name\":\"map\",\"available\":true}", "\"why\":\""};
+  static const char *const parts[] = {"{\"version\":\"0.1.0\"",
+                                      "\"shm\":{\"path\":\"/dev/shm\"",
+                                      "\"nofile\":",
+                                      "\"max_map_count\":",
+                                      "\"huge_pages\":[",
+                                      "{\"name\":\"map\",\"available\":true}",
+                                      "\"why\":\"",
+                                      "\"segments\":{\"pages\":\"",
+                                      "{\"way\":\"memfd_thp\",\"available\":",
+                                      "{\"way\":\"tmpfs\",\"available\":",
+                                      "{\"way\":\"small\",\"available\":true}"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) {
     if (strstr(text, parts[i]) == NULL) fail_msg("no %s in %s", parts[i], text);
   }
+  /* The way that is used is one of those that are available. */
+  char way[32] = "";
+  char used[64];
+  const char *segments = strstr(strstr(text, "\"segments\":"), "\"way\":");
+  assert_int_equal(sscanf(segments, "\"way\":\"%31[a-z_]", way), 1);
+  snprintf(used, sizeof used, "{\"way\":\"%s\",\"available\":true}", way);
+  if (strstr(text, used) == NULL) fail_msg("no %s in %s", used, text);
   int depth = 0;
   for (const char *c = text; *c != 0; ++c) depth += (*c == '{' || *c == '[') - (*c == '}' || *c == ']');
   assert_int_equal(depth, 0);

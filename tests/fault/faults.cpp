@@ -62,6 +62,16 @@ int open_call(const char *path, int flags, ...) {
   va_end(arguments);
   return now("open") ? -1 : real.open(path, flags, mode);
 }
+int openat_call(int directory, const char *path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const auto mode = va_arg(arguments, unsigned);
+  va_end(arguments);
+  return now("openat") ? -1 : real.openat(directory, path, flags, mode);
+}
+int clone_call(int (*function)(void *), void *stack, int flags, void *argument, ...) {
+  return now("clone") ? -1 : real.clone(function, stack, flags, argument);
+}
 int fcntl_call(int fd, int command, ...) {
   va_list arguments;
   va_start(arguments, command);
@@ -82,6 +92,14 @@ int close_call(int fd) {
   const bool fails = now("close");
   const int saved = errno;
   const int result = real.close(fd);
+  errno = fails ? saved : errno;
+  return fails ? -1 : result;
+}
+// The child is gone however the wait ends.
+pid_t waitpid_call(pid_t pid, int *status, int options) {
+  const bool fails = now("waitpid");
+  const int saved = errno;
+  const pid_t result = real.waitpid(pid, status, options);
   errno = fails ? saved : errno;
   return fails ? -1 : result;
 }
@@ -133,6 +151,9 @@ void install() {
   WRAP(opendir);
 #undef WRAP
   calls.open = open_call;
+  calls.openat = openat_call;
+  calls.clone = clone_call;
+  calls.waitpid = waitpid_call;
   calls.fcntl = fcntl_call;
   calls.syscall = syscall_call;
   calls.close = close_call;

@@ -2,6 +2,7 @@
 // that one failing. Whatever the outcome, the descriptor table, the mappings and /dev/shm are then what they were, every adopted memory
 // was given back exactly once, and the scenario works again.
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <cstdarg>
 #include <cstddef>
@@ -10,6 +11,8 @@
 #include <initializer_list>
 
 #include "faults.hpp"
+#include "os/calls.hpp"
+#include "os/pages.hpp"
 #include "shmalloc/torch.h"
 #include "support.h"
 
@@ -217,6 +220,47 @@ void machine() {
   ok(shmalloc_machine_reclaim(shm, nullptr, SHMALLOC_RECLAIM_FORCE, nullptr, nullptr, &last));
 }
 
+void segments() {
+  using namespace shmalloc::os;
+  for (const bool sealed : {false, true}) {
+    for (const Pages wanted : {Pages::automatic, Pages::huge, Pages::small}) {
+      auto file = make_segment_file("shmalloc fault", wanted, sealed);
+      if (!file) {
+        last = file.error();
+        ok(static_cast<shmalloc_status>(last.status));
+      } else if (sealed && !file->sealable) {
+        fail_msg("a file that takes no seals");
+      }
+    }
+  }
+  pages_report();
+  forget_pages();
+  forget_pages();  // The first may have been the call that failed.
+}
+
+// Where mounting is forbidden to us but not to a child in a user namespace.
+long (*any_syscall)(long number, ...);
+pid_t forbidden_to;
+long refusing_syscall(long number, ...) {
+  va_list arguments;
+  va_start(arguments, number);
+  long values[6];
+  for (long &value : values) value = va_arg(arguments, long);
+  va_end(arguments);
+  if (number == SYS_fsopen && getpid() == forbidden_to) {
+    errno = EPERM;
+    return -1;
+  }
+  return any_syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+}
+void segments_inside() {
+  forbidden_to = getpid();
+  any_syscall = shmalloc::os::calls.syscall;
+  shmalloc::os::calls.syscall = refusing_syscall;
+  segments();
+  shmalloc::os::calls.syscall = any_syscall;
+}
+
 void manager() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) fail_msg("pipe");
@@ -310,6 +354,8 @@ SCENARIO(messages)
 SCENARIO(moving)
 SCENARIO(growing_and_sealing)
 SCENARIO(machine)
+SCENARIO(segments)
+SCENARIO(segments_inside)
 SCENARIO(manager)
 SCENARIO(settings)
 
@@ -333,12 +379,13 @@ int main() {
   snprintf(shm, sizeof shm, "%s", own("/shmalloc_fault"));
   faults::install();
   const CMUnitTest tests[] = {
-      cmocka_unit_test(the_first_call_may_fail), cmocka_unit_test(nameless_survives),
-      cmocka_unit_test(shm_objects_survives),    cmocka_unit_test(files_survives),
-      cmocka_unit_test(descriptors_survives),    cmocka_unit_test(counted_survives),
-      cmocka_unit_test(handles_survives),        cmocka_unit_test(messages_survives),
-      cmocka_unit_test(moving_survives),         cmocka_unit_test(growing_and_sealing_survives),
-      cmocka_unit_test(machine_survives),        cmocka_unit_test(manager_survives),
+      cmocka_unit_test(the_first_call_may_fail),  cmocka_unit_test(nameless_survives),
+      cmocka_unit_test(shm_objects_survives),     cmocka_unit_test(files_survives),
+      cmocka_unit_test(descriptors_survives),     cmocka_unit_test(counted_survives),
+      cmocka_unit_test(handles_survives),         cmocka_unit_test(messages_survives),
+      cmocka_unit_test(moving_survives),          cmocka_unit_test(growing_and_sealing_survives),
+      cmocka_unit_test(machine_survives),         cmocka_unit_test(segments_survives),
+      cmocka_unit_test(segments_inside_survives), cmocka_unit_test(manager_survives),
       cmocka_unit_test(settings_survives),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -96,19 +96,20 @@ static inline struct held look(void) {
   } while (0)
 
 /* Runs `body` in a forked child; the child must exit with 0. */
-#define IN_CHILD(...)                                                                \
-  do {                                                                               \
-    fflush(NULL);                                                                    \
-    const pid_t child_ = fork();                                                     \
-    assert_true(child_ >= 0);                                                        \
-    if (child_ == 0) {                                                               \
-      int result = 0;                                                                \
-      __VA_ARGS__;                                                                   \
-      _exit(result);                                                                 \
-    }                                                                                \
-    int wait_status_ = 0;                                                            \
-    assert_int_equal(waitpid(child_, &wait_status_, 0), child_);                     \
-    if (wait_status_ != 0) fail_msg("child ended with %#x", (unsigned)wait_status_); \
+#define IN_CHILD(...)                                            \
+  do {                                                           \
+    fflush(NULL);                                                \
+    const pid_t child_ = fork();                                 \
+    assert_true(child_ >= 0);                                    \
+    if (child_ == 0) {                                           \
+      int result = 0;                                            \
+      __VA_ARGS__;                                               \
+      _exit(result);                                             \
+    }                                                            \
+    int wait_status_ = 0;                                        \
+    assert_int_equal(waitpid(child_, &wait_status_, 0), child_); \
+    const unsigned how_ = wait_status_;                          \
+    if (how_ != 0) fail_msg("child ended with %#x", how_);       \
   } while (0)
 
 /* In a child, where cmocka can't report: exits with the number of the line. */

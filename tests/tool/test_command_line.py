@@ -66,9 +66,20 @@ class CommandLine(Case):
 
     def test_info(self):
         described = self.json('info')
-        for key in ('version', 'kernel', 'page_size', 'memory', 'shm', 'limits', 'huge_pages', 'kinds', 'backends'):
+        for key in ('version', 'kernel', 'page_size', 'memory', 'shm', 'limits', 'huge_pages', 'segments', 'kinds', 'backends'):
             self.assertIn(key, described)
+        segments = described['segments']
+        ways = {way['way']: way for way in segments['ways']}
+        self.assertTrue(ways[segments['way']]['available'])
+        for way in ways.values():
+            self.assertEqual(way['available'], not way.get('why'))
         text = self.succeeds('info').decode()
+        # A list inside a section is a table of its own, a line a way.
+        self.assertRegex(text, rf'(?m)^  pages +{segments["pages"]}$')
+        self.assertRegex(text, r'(?m)^  ways\n    way +available +why$')
+        for way in ways.values():
+            line = f'{way["way"]} +no +{re.escape(way["why"])}' if not way['available'] else f'{way["way"]} +yes'
+            self.assertRegex(text, rf'(?m)^    {line}$')
         for key in described:
             self.assertRegex(text, rf'(?m)^{key.replace("_", " ")}\b')
         self.assertRegex(text, r'(?m)^page size +\d+\.\d\d KiB$')

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -18,6 +19,7 @@ int get_limit(int resource, struct rlimit *out) { return ::getrlimit(static_cast
 
 constinit Calls calls = {
     .open = ::open,
+    .openat = ::openat,
     .close = ::close,
     .memfd_create = ::memfd_create,
     .statx = ::statx,
@@ -57,6 +59,10 @@ constinit Calls calls = {
     .getpid = ::getpid,
     .geteuid = ::geteuid,
     .sched_yield = ::sched_yield,
+    .getegid = ::getegid,
+    .clone = ::clone,
+    .waitpid = ::waitpid,
+    .block_signals = ::pthread_sigmask,
     .aligned_alloc = ::posix_memalign,
     .atfork = ::pthread_atfork,
 };

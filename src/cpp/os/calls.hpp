@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@ namespace shmalloc::os {
 
 struct Calls {
   int (*open)(const char *path, int flags, ...);
+  int (*openat)(int directory, const char *path, int flags, ...);
   int (*close)(int fd);
   int (*memfd_create)(const char *name, unsigned flags);
   int (*statx)(int directory, const char *path, int flags, unsigned mask, struct statx *out);
@@ -28,7 +30,7 @@ struct Calls {
   void *(*mmap)(void *address, std::size_t size, int protection, int flags, int fd, off_t offset);
   int (*munmap)(void *address, std::size_t size);
   int (*madvise)(void *address, std::size_t size, int advice);
-  long (*syscall)(long number, ...);  // mbind and futex: libc has no wrappers for them.
+  long (*syscall)(long number, ...);  // mbind, futex, fsopen and such: not every libc has wrappers for them.
   int (*fcntl)(int fd, int command, ...);
   off_t (*lseek)(int fd, off_t offset, int whence);
   int (*linkat)(int from_directory, const char *from, int to_directory, const char *to, int flags);
@@ -59,6 +61,10 @@ struct Calls {
   pid_t (*getpid)();
   uid_t (*geteuid)();
   int (*sched_yield)();
+  gid_t (*getegid)();
+  int (*clone)(int (*function)(void *), void *stack, int flags, void *argument, ...);
+  pid_t (*waitpid)(pid_t pid, int *status, int options);
+  int (*block_signals)(int how, const sigset_t *set, sigset_t *before);       // pthread_sigmask, which can't fail
   int (*aligned_alloc)(void **out, std::size_t alignment, std::size_t size);  // posix_memalign
   int (*atfork)(void (*prepare)(), void (*parent)(), void (*child)());        // pthread_atfork
 };

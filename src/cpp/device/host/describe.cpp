@@ -7,6 +7,7 @@
 #include "os/file.hpp"
 #include "os/holders.hpp"
 #include "os/memory_info.hpp"
+#include "os/pages.hpp"
 
 namespace shmalloc {
 namespace {
@@ -65,6 +66,22 @@ void huge_pages(std::string &json) {
     }
   }
   json += "],";
+}
+
+// Where large segments would get their pages; the first call of a process finds out.
+void segments(std::string &json) {
+  const os::PagesReport report = os::pages_report();
+  append(json, "\"segments\":{\"pages\":\"%s\",\"way\":\"%s\",\"sealable\":%s,\"ways\":[", report.pages, report.way,
+         report.sealable ? "true" : "false");
+  for (const os::PagesReport::Way &way : report.ways) {
+    append(json, "%s{\"way\":\"%s\",\"available\":%s", &way == report.ways ? "" : ",", way.name, way.available ? "true" : "false");
+    if (!way.available) {
+      json += ",\"why\":";
+      append_json(json, way.why);
+    }
+    json += '}';
+  }
+  json += "]},";
 }
 
 struct Item {
@@ -139,6 +156,7 @@ Result<std::string> describe_machine() {
   const long length = os::read_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled", thp, sizeof thp);
   append_json(json, length > 0 ? std::string_view(thp, static_cast<std::size_t>(length - 1)) : "unknown");
   json += ',';
+  segments(json);
   static constexpr const char *kLater = "not in this version of shmalloc";
   static constexpr Item kKinds[] = {{"direct", nullptr}, {"map", nullptr},    {"map_refcounted", nullptr},
                                     {"shared", kLater},  {"caching", kLater}, {"unified", kLater},
