@@ -39,15 +39,15 @@ shmalloc_status shmalloc_storage_export_fds(shmalloc_storage *storage, const shm
     if (inout_count == nullptr) return missing("inout_count");
     SHMALLOC_TRY(known, read_params(params));
     const std::size_t room = out_fds != nullptr ? *inout_count : 0;
-    if (room == 0) {
-      SHMALLOC_TRY(one, has_descriptor(*self, known));
-      *inout_count = one ? 1 : 0;
-      if (!one) return {};
-      return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the storage has one descriptor, there is room for none");
+    SHMALLOC_TRY(count, count_descriptors(*self, known));
+    if (static_cast<std::size_t>(count) > room) {
+      *inout_count = static_cast<std::size_t>(count);
+      return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the storage has %d descriptor%s, there is room for %zu", count,
+                  count == 1 ? "" : "s", room);
     }
-    SHMALLOC_TRY(fd, export_descriptor(*self, known));
-    *inout_count = fd ? 1 : 0;
-    if (fd) out_fds[0] = fd.take();
+    SHMALLOC_TRY(descriptors, export_descriptors(*self, known));
+    *inout_count = static_cast<std::size_t>(descriptors.count);
+    for (int i = 0; i < descriptors.count; ++i) out_fds[i] = descriptors.fds[i].take();
     return {};
   });
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "allocators/shared/shared_memory.hpp"
 #include "base/text.hpp"
 #include "base/wire/handle.hpp"
 #include "ipc/ipc.hpp"
@@ -21,6 +22,10 @@ Error no_object() {
 // The object behind a storage, made ready for what is asked: sealed against new writers for a read-only export, if `seal` says that the
 // export is going to happen.
 Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags, bool seal) {
+  if (memory.shared() != nullptr) {
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+                "the storage lies in a segment with others, which PyTorch can't open: make it with ISOLATED, or of kind MAP");
+  }
   SharedObject *object = memory.object();
   if (object == nullptr || object->private_view) return no_object();
   if (object->empty) return object;
@@ -60,7 +65,45 @@ std::int64_t deadline_of(std::int64_t ttl_ns, std::uint64_t default_ms) {
   return ttl > std::numeric_limits<std::int64_t>::max() - now ? std::numeric_limits<std::int64_t>::max() : now + ttl;
 }
 
+Error no_read_only() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "what lies in a segment with others can't be exported READ_ONLY: make it with ISOLATED, or of kind MAP");
+}
+
+// A slot of a segment.
+Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
+  if ((flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+  if (memory.read_only) return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be exported");
+  SHMALLOC_TRY(ticket, memory.ticket());
+  const Segment &segment = *memory.segment;
+  HandleBytes out;
+  wire::Handle handle;
+  static_assert(wire::kSegmentKind == SHMALLOC_ALLOCATOR_KIND_SHARED);
+  handle.kind = wire::kSegmentKind;
+  handle.size = handle.capacity = ticket.size;
+  handle.offset = ticket.offset;
+  handle.route = (flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0 ? SHMALLOC_HANDLE_ROUTE_DESCRIPTOR : SHMALLOC_HANDLE_ROUTE_PROCESS;
+  handle.object_device = segment.identity().device;
+  handle.inode = segment.identity().inode;
+  handle.born_ns = segment.identity().born_ns;
+  handle.pid = os::calls.getpid();
+  handle.started = os::own_start_time(handle.pid);
+  handle.fd = segment.control_fd();
+  handle.data_fd = segment.data_fd();
+  handle.data_device = segment.head().data_device;
+  handle.data_inode = segment.head().data_inode;
+  handle.data_born_ns = segment.head().data_born_ns;
+  std::memcpy(handle.segment, ticket.id, sizeof handle.segment);
+  handle.slot = ticket.slot;
+  handle.generation = ticket.generation;
+  out.route = static_cast<shmalloc_handle_route>(handle.route);
+  out.length = wire::encode(handle, out.bytes);
+  return out;
+}
+
 Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, std::uint32_t flags, std::size_t room) {
+  if (SharedMemory *shared = memory.shared(); shared != nullptr) return segment_handle(*shared, flags);
+  if (kind == SHMALLOC_ALLOCATOR_KIND_SHARED) kind = SHMALLOC_ALLOCATOR_KIND_MAP;  // An isolated one.
   HandleBytes out;
   wire::Handle handle;
   handle.kind = static_cast<std::uint32_t>(kind);
@@ -156,34 +199,55 @@ Result<HandleBytes> export_handle(Storage &storage, const shmalloc_export_params
     auto handle = params.format == SHMALLOC_HANDLE_FORMAT_NATIVE ? native_handle(memory, storage.kind(), params.flags, room)
                                                                  : torch_handle(memory, params, room);
     // Bytes that find the memory by themselves keep it for a while; a descriptor keeps it anyway.
-    if (handle && handle->length <= room && handle->route != SHMALLOC_HANDLE_ROUTE_DESCRIPTOR) {
+    // .. but for a segment's, which keeps the segment and not the storage in it.
+    if (handle && handle->length <= room && (handle->route != SHMALLOC_HANDLE_ROUTE_DESCRIPTOR || memory.shared() != nullptr)) {
       storage.exported_until(deadline_of(params.ttl_ns, storage.export_ttl_ms()));
     }
     return handle;
   });
 }
 
-Result<bool> has_descriptor(Storage &storage, const shmalloc_export_params &params) {
+Result<int> count_descriptors(Storage &storage, const shmalloc_export_params &params) {
   SHMALLOC_CHECK(check_export(params));
-  return storage.with_memory([&](Memory &memory) -> Result<bool> {
+  return storage.with_memory([&](Memory &memory) -> Result<int> {
+    if (memory.shared() != nullptr) {
+      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+      return 2;
+    }
     SHMALLOC_TRY(object, prepare(memory, params.flags, false));
-    return !object->empty;
+    return object->empty ? 0 : 1;
   });
 }
 
-Result<os::UniqueFd> export_descriptor(Storage &storage, const shmalloc_export_params &params) {
+Result<Descriptors> export_descriptors(Storage &storage, const shmalloc_export_params &params) {
   SHMALLOC_CHECK(check_export(params));
-  return storage.with_memory([&](Memory &memory) -> Result<os::UniqueFd> {
+  return storage.with_memory([&](Memory &memory) -> Result<Descriptors> {
+    Descriptors out;
+    if (const SharedMemory *shared = memory.shared(); shared != nullptr) {
+      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+      SHMALLOC_TRY(control, os::duplicate(shared->segment->control_fd()));
+      SHMALLOC_TRY(data, os::duplicate(shared->segment->data_fd()));
+      out.fds[0] = std::move(control);
+      out.fds[1] = std::move(data);
+      out.count = 2;
+      return out;
+    }
     SHMALLOC_TRY(object, prepare(memory, params.flags, true));
-    if (object->empty) return os::UniqueFd();
+    if (object->empty) return out;
+    out.count = 1;
     const bool read_only = (params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0;
-    if (object->fd) return read_only ? os::reopen(object->fd.get(), O_RDONLY) : os::duplicate(object->fd.get());
+    if (object->fd) {
+      SHMALLOC_TRY(copy, read_only ? os::reopen(object->fd.get(), O_RDONLY) : os::duplicate(object->fd.get()));
+      out.fds[0] = std::move(copy);
+      return out;
+    }
     os::UniqueFd fd = os::open_path(object->path.c_str(), O_RDWR | O_NONBLOCK);
     if (!fd) return fail_errno(errno, "opening %s failed%s", object->path.c_str(), os::hint_for(errno, "").text);
     SHMALLOC_TRY(facts, os::look(fd.get(), object->path.c_str()));
     if (facts.identity != object->identity)
       return fail(SHMALLOC_STATUS_STALE, 0, "%s is another object by now", object->path.c_str());
-    return fd;
+    out.fds[0] = std::move(fd);
+    return out;
   });
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "allocators/map_refcounted/map_refcounted.hpp"
+#include "allocators/shared/segment.hpp"
 #include "base/text.hpp"
 #include "base/wire/handle.hpp"
 #include "ipc/ipc.hpp"
@@ -132,18 +133,65 @@ Result<void> check_shown(int fd, const wire::Handle &handle) {
   return {};
 }
 
-Result<std::unique_ptr<Memory>> open_native(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
-                                            std::uint32_t flags, bool shown) {
-  wire::Handle handle;
+Result<void> decode(const std::uint8_t *bytes, std::size_t length, wire::Handle *handle) {
   const char *why = "";
-  switch (wire::decode(bytes, length, &handle, &why)) {
+  switch (wire::decode(bytes, length, handle, &why)) {
     case wire::Decoded::corrupt:
       return fail(SHMALLOC_STATUS_CORRUPT, 0, "%zu bytes are no handle: %s", length, why);
     case wire::Decoded::version:
-      return fail(SHMALLOC_STATUS_VERSION, 0, "the handle has format %u, this shmalloc reads %u", handle.major, wire::kHandleMajor);
+      return fail(SHMALLOC_STATUS_VERSION, 0, "the handle has format %u, this shmalloc reads %u", handle->major,
+                  wire::kHandleMajor);
     case wire::Decoded::ok:
       break;
   }
+  return {};
+}
+
+// The segment of a handle: one that this process has, or the one that the descriptors or the exporter lead to. One use.
+Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::size_t fd_count, bool shown) {
+  if (shown) {
+    if (fd_count != 2)
+      return fail(SHMALLOC_STATUS_PERMISSION, 0,
+                  "the message has a handle without the descriptors that show its sender's right to it");
+    SHMALLOC_CHECK(check_shown(fds[0], handle));
+  }
+  if (Segment *known = Segment::find(handle.segment); known != nullptr) return known;
+  if (fd_count == 2) {
+    SHMALLOC_TRY(control, os::duplicate(fds[0]));
+    SHMALLOC_TRY(data, os::duplicate(fds[1]));
+    return Segment::attach(std::move(control), std::move(data), handle.segment);
+  }
+  if (handle.route != SHMALLOC_HANDLE_ROUTE_PROCESS) {
+    return fail(SHMALLOC_STATUS_INVALID, 0,
+                "this handle needs the two descriptors that belong to it (shmalloc_storage_export_fds): this process does not have "
+                "its segment");
+  }
+  SHMALLOC_TRY(control, open_by_process(handle, false));
+  wire::Handle of_data = handle;
+  of_data.fd = handle.data_fd;
+  of_data.object_device = handle.data_device;
+  of_data.inode = handle.data_inode;
+  of_data.born_ns = handle.data_born_ns;
+  SHMALLOC_TRY(data, open_by_process(of_data, false));
+  return Segment::attach(std::move(control), std::move(data), handle.segment);
+}
+
+Result<Ref<Storage>> open_in_segment(const wire::Handle &handle, const int *fds, std::size_t fd_count, std::uint32_t flags,
+                                     bool shown) {
+  if (fd_count != 0 && fd_count != 2)
+    return fail(SHMALLOC_STATUS_INVALID, 0, "a segment has two descriptors, %zu were given", fd_count);
+  SHMALLOC_TRY(segment, segment_of(handle, fds, fd_count, shown));
+  Ticket ticket;
+  std::memcpy(ticket.id, handle.segment, sizeof ticket.id);
+  ticket.slot = handle.slot;
+  ticket.generation = handle.generation;
+  ticket.offset = handle.offset;
+  ticket.size = handle.size;
+  return Storage::hold_shared(segment, ticket, (flags & SHMALLOC_IMPORT_READ_ONLY) != 0);
+}
+
+Result<std::unique_ptr<Memory>> open_native(const wire::Handle &handle, const int *fds, std::size_t fd_count, std::uint32_t flags,
+                                            bool shown) {
   if (handle.device != SHMALLOC_DEVICE_HOST)
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "the handle is of a device this version does not have");
   const bool read_only = ((handle.flags | flags) & SHMALLOC_IMPORT_READ_ONLY) != 0;
@@ -246,11 +294,19 @@ Result<Ref<Storage>> storage_over(Result<std::unique_ptr<Memory>> memory) {
                        true);
 }
 
+Result<Ref<Storage>> import_native(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
+                                   std::uint32_t flags, bool shown) {
+  wire::Handle handle;
+  SHMALLOC_CHECK(decode(bytes, length, &handle));
+  if (handle.in_segment() && handle.device == SHMALLOC_DEVICE_HOST) return open_in_segment(handle, fds, fd_count, flags, shown);
+  return storage_over(open_native(handle, fds, fd_count, flags, shown));
+}
+
 }  // namespace
 
 Result<Ref<Storage>> import_message(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
                                     const shmalloc_import_params &params) {
-  return storage_over(open_native(bytes, length, fds, fd_count, params.flags, true));
+  return import_native(bytes, length, fds, fd_count, params.flags, true);
 }
 
 Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
@@ -259,7 +315,7 @@ Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length
   const std::string_view text(reinterpret_cast<const char *>(bytes), length);
   switch (params.format) {
     case SHMALLOC_HANDLE_FORMAT_NATIVE:
-      return storage_over(open_native(bytes, length, fds, fd_count, params.flags, false));
+      return import_native(bytes, length, fds, fd_count, params.flags, false);
     case SHMALLOC_HANDLE_FORMAT_TORCH_FD:
       return storage_over(open_torch_fd(text, fds, fd_count, (params.flags & SHMALLOC_IMPORT_READ_ONLY) != 0));
     case SHMALLOC_HANDLE_FORMAT_TORCH_FILE:

@@ -18,10 +18,14 @@ struct HandleBytes {
 Result<void> check_export(const shmalloc_export_params &params);
 // A handle. Without room in the caller's buffer (`room` too small) nothing is counted or kept, only the length is told.
 Result<HandleBytes> export_handle(Storage &storage, const shmalloc_export_params &params, std::size_t room);
-// Whether there will be one; changes nothing.
-Result<bool> has_descriptor(Storage &storage, const shmalloc_export_params &params);
-// A descriptor for the receiver; none for an empty storage.
-Result<os::UniqueFd> export_descriptor(Storage &storage, const shmalloc_export_params &params);
+// How many export_descriptors gives; changes nothing.
+Result<int> count_descriptors(Storage &storage, const shmalloc_export_params &params);
+// Descriptors for the receiver: none for an empty storage, two for one in a segment (control and data).
+struct Descriptors {
+  os::UniqueFd fds[2];
+  int count = 0;
+};
+Result<Descriptors> export_descriptors(Storage &storage, const shmalloc_export_params &params);
 
 Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
                                    const shmalloc_import_params &params);

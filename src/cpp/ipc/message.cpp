@@ -8,7 +8,9 @@
 #include <cstring>
 #include <vector>
 
+#include "allocators/shared/shared_memory.hpp"
 #include "base/text.hpp"
+#include "base/wire/handle.hpp"
 #include "ipc/ipc.hpp"
 #include "os/socket.hpp"
 
@@ -43,6 +45,12 @@ Result<wire::MessageHead> check_head(const std::uint8_t *bytes, std::size_t size
   return head;
 }
 
+bool is_in_segment(const std::uint8_t *bytes, std::size_t length) {
+  wire::Handle handle;
+  const char *why;
+  return wire::decode(bytes, length, &handle, &why) == wire::Decoded::ok && handle.in_segment();
+}
+
 // The storages of a payload that was received whole; all or none.
 Result<void> open_all(const wire::MessageHead &head, const std::uint8_t *payload, os::Received &received,
                       const shmalloc_import_params &params, std::vector<Ref<Storage>> *out) {
@@ -55,9 +63,12 @@ Result<void> open_all(const wire::MessageHead &head, const std::uint8_t *payload
     const std::size_t index = get16(payload + at + 2);
     at += kRecordHead;
     if (length > head.length - at || index > received.fd_count) return corrupt("a record of it is damaged");
-    int fd = -1;
-    if (index != 0) fd = received.fds[index - 1].get();
-    SHMALLOC_TRY(storage, import_message(payload + at, length, &fd, index != 0 ? 1 : 0, params));
+    // Of a segment there are two.
+    const std::size_t wanted = index == 0 ? 0 : is_in_segment(payload + at, length) ? 2 : 1;
+    if (index != 0 && index - 1 + wanted > received.fd_count) return corrupt("a record of it lacks a descriptor");
+    int fds[2] = {-1, -1};
+    for (std::size_t k = 0; k < wanted; ++k) fds[k] = received.fds[index - 1 + k].get();
+    SHMALLOC_TRY(storage, import_message(payload + at, length, fds, wanted, params));
     out->push_back(std::move(storage));
     at += length;
   }
@@ -79,27 +90,39 @@ Result<void> send_storages(int socket, Storage *const *storages, std::size_t cou
   message.reserve(wire::kMessageHead + count * 160);
   std::vector<os::UniqueFd> owned;
   int fds[os::kMaxDescriptors];
-  owned.reserve(count);
+  owned.reserve(2 * count);
   // Sealing is for good: before the first is sealed, see that none stands in the way.
   for (std::size_t i = 0; (params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0 && i < count; ++i) {
-    if (auto can = has_descriptor(*storages[i], with_fd); !can) return can.error();
+    if (auto can = count_descriptors(*storages[i], with_fd); !can) return can.error();
   }
+  // What is in the message already, a storage or a segment, has its descriptors there.
+  struct Sent {
+    const void *what;
+    std::size_t index;
+  };
+  std::vector<Sent> sent;
+  sent.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    // A storage that is in the message already shares its descriptor.
-    std::size_t first = 0;
-    while (storages[first] != storages[i]) ++first;
     SHMALLOC_TRY(handle, export_handle(*storages[i], with_fd, SHMALLOC_HANDLE_MAX));
+    SHMALLOC_TRY(what, storages[i]->with_memory([&](Memory &memory) -> Result<const void *> {
+      return memory.shared() != nullptr ? static_cast<const void *>(memory.shared()->segment) : storages[i];
+    }));
     std::size_t index = 0;
-    if (first < i) {
-      std::size_t at = wire::kMessageHead;
-      for (std::size_t k = 0; k < first; ++k) at += kRecordHead + get16(&message[at]);
-      index = get16(&message[at + 2]);
+    const auto known = std::find_if(sent.begin(), sent.end(), [&](const Sent &one) { return one.what == what; });
+    if (known != sent.end()) {
+      index = known->index;
     } else if (handle.route != SHMALLOC_HANDLE_ROUTE_EMPTY) {
       // For a counted object, which is joined by its name, the descriptor shows that we may.
-      SHMALLOC_TRY(fd, export_descriptor(*storages[i], with_fd));
-      fds[owned.size()] = fd.get();
-      owned.push_back(std::move(fd));
-      index = owned.size();
+      SHMALLOC_TRY(descriptors, export_descriptors(*storages[i], with_fd));
+      if (owned.size() + static_cast<std::size_t>(descriptors.count) > os::kMaxDescriptors) {
+        return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the storages lie in too many segments for one message: send them in two");
+      }
+      index = owned.size() + 1;
+      for (int k = 0; k < descriptors.count; ++k) {
+        fds[owned.size()] = descriptors.fds[k].get();
+        owned.push_back(std::move(descriptors.fds[k]));
+      }
+      sent.push_back({what, index});
     }
     const std::size_t at = message.size();
     message.resize(at + kRecordHead + handle.length);

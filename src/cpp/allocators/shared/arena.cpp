@@ -14,7 +14,8 @@ constexpr std::uint64_t kChunk = std::uint64_t{2} << 20;
 constexpr std::uint32_t kChunkUnits = kChunk / classes::kUnit;
 
 Result<os::Mapping> private_table(std::uint64_t size) {
-  return os::Mapping::map(-1, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0, "a segment's tables");
+  return os::Mapping::map(-1, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0,
+                          "a segment's tables");
 }
 
 }  // namespace

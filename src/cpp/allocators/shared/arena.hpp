@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
 
 // What one storage lies in.
 struct Block {
-  Block *next = nullptr;           // in a thread's list, a slab's, or limbo
+  Block *next = nullptr;                        // in a thread's list, a slab's, or limbo
   std::atomic<SharedMemory *> memory{nullptr};  // while it is in use, if it can be found by its address
   Arena *arena = nullptr;
   std::uint64_t offset = 0;
@@ -81,12 +81,12 @@ struct Arena {
   os::Mapping units_map, slots_map, chunks_map;
   Unit *units = nullptr;
   SlotInfo *slots = nullptr;
-  bool *committed = nullptr;      // of each 2 MiB
-  std::uint32_t unit_count = 0;   // that there is address space for
-  std::uint32_t end = 0;          // units that the segment is long
+  bool *committed = nullptr;     // of each 2 MiB
+  std::uint32_t unit_count = 0;  // that there is address space for
+  std::uint32_t end = 0;         // units that the segment is long
   std::uint32_t free_units = 0;
-  std::uint32_t free_slot = 0;    // one more than its number
-  std::uint64_t punched = 0;      // bytes of free spans that have no memory
+  std::uint32_t free_slot = 0;  // one more than its number
+  std::uint64_t punched = 0;    // bytes of free spans that have no memory
   std::uint64_t bins_used[3] = {};
   std::uint32_t bins[kBins];
 

@@ -36,9 +36,7 @@ constexpr Tables make_tables() {
 }
 constexpr Tables kTables = make_tables();
 
-std::size_t block_size(const Block &block) {
-  return block.units != 0 ? block.units * classes::kUnit : kTables.size[block.index];
-}
+std::size_t block_size(const Block &block) { return block.units != 0 ? block.units * classes::kUnit : kTables.size[block.index]; }
 
 Error no_block_memory() { return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of a segment"); }
 
@@ -301,16 +299,14 @@ Result<Block *> Heap::take(std::uint32_t index, std::size_t size, std::uint64_t 
   poll_limbo(kLimboPoll, false);
   const auto once = [&] { return index < classes::kSmallClasses ? take_small(index) : take_large(index, size, alignment); };
   auto taken = once();
-  if (!taken) {
-    // What this thread keeps and what the dead held may be enough.
-    if (ThreadCache *own = existing_cache(); own != nullptr) {
-      for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
-    }
-    poll_limbo(SIZE_MAX, true);
-    poll_limbo(SIZE_MAX, false);
-    taken = once();
+  if (taken) return taken;
+  // What this thread keeps and what the dead held may be enough.
+  if (ThreadCache *own = existing_cache(); own != nullptr) {
+    for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
   }
-  return taken;
+  poll_limbo(SIZE_MAX, true);
+  poll_limbo(SIZE_MAX, false);
+  return once();
 }
 
 Block *Heap::take_from_slab(std::uint32_t index) {

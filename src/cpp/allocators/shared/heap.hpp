@@ -18,7 +18,7 @@ struct ThreadCache;
 // What happened, added up; `small` and `large` by the size of the block.
 struct HeapCounts {
   std::int64_t allocations[2] = {}, frees[2] = {};
-  std::int64_t allocated_bytes[2] = {}, freed_bytes[2] = {};      // of blocks
+  std::int64_t allocated_bytes[2] = {}, freed_bytes[2] = {};     // of blocks
   std::int64_t requested_bytes[2] = {}, returned_bytes[2] = {};  // of storages
   std::int64_t live() const { return allocations[0] + allocations[1] - frees[0] - frees[1]; }
 };
@@ -63,7 +63,7 @@ class Heap {
   Result<std::uint32_t> take_span(std::uint32_t length, std::uint64_t alignment, Arena **arena);
   Block *take_from_slab(std::uint32_t index);
   void give(Block *block);  // to its slab, or its span to the arena
-  ThreadCache *cache();  // NULL: there is no memory for one
+  ThreadCache *cache();     // NULL: there is no memory for one
   ThreadCache *existing_cache();
   ThreadCache *make_cache();
   void flush(ThreadCache *cache, std::uint32_t index, std::uint32_t keep);
@@ -88,7 +88,7 @@ class Heap {
   Block *limbo_ = nullptr, *limbo_end_ = nullptr;
   std::atomic<std::size_t> limbo_count_{0};
   ThreadCache *caches_ = nullptr;
-  HeapCounts ended_;  // of threads that are gone
+  HeapCounts ended_;                   // of threads that are gone
   Arena *inherited_arenas_ = nullptr;  // of the parent: kept, for storages that live on in this child
   std::uint64_t watermark_ = 0;
 };

@@ -34,7 +34,8 @@ std::uint32_t Segment::lock(LocalSlot &local) {
   std::uint32_t word = local.word.load(std::memory_order_relaxed);
   for (int tries = 0;; ++tries) {
     if ((word & kLocalLock) == 0) {
-      if (local.word.compare_exchange_weak(word, word | kLocalLock, std::memory_order_acquire, std::memory_order_relaxed)) return word;
+      if (local.word.compare_exchange_weak(word, word | kLocalLock, std::memory_order_acquire, std::memory_order_relaxed))
+        return word;
       continue;
     }
     if (tries < 100) {
@@ -59,7 +60,8 @@ Result<void> Segment::check(const Ticket &ticket) {
   SHMALLOC_TRY(facts, os::look(data_.get(), "the data of a segment"));
   verified_.store(facts.size, std::memory_order_relaxed);
   if (ticket.offset + ticket.size <= facts.size) return {};
-  return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of bytes behind the end of its segment: it is forged, or a peer cut it");
+  return fail(SHMALLOC_STATUS_CORRUPT, 0,
+              "the handle speaks of bytes behind the end of its segment: it is forged, or a peer cut it");
 }
 
 Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
@@ -114,8 +116,10 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
   }
   bool last = count == 1;
   // What forked children may use is theirs first. If that can't be arranged, it stays held by us.
-  if (last && local.epoch != epoch() && !hand_over(index, local.epoch)) last = false;
-  else --count;
+  if (last && local.epoch != epoch() && !hand_over(index, local.epoch))
+    last = false;
+  else
+    --count;
   if (last && !owned()) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
   }
@@ -211,7 +215,7 @@ void Segment::clear_up(bool now) {
 std::uint64_t Segment::reclaim() {
   auto fd = os::reopen(control_.get(), O_RDWR);
   if (!fd) return 0;
-  const auto alone = os::lock_byte(fd->get(), wire::kOwnerByte, os::Lock::exclusive);
+  auto alone = os::lock_byte(fd->get(), wire::kOwnerByte, os::Lock::exclusive);
   if (!alone || !*alone) return 0;
   clear_up_with(fd->get());
   struct Range {

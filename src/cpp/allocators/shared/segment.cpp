@@ -11,7 +11,12 @@
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
 #include "base/text.hpp"
+#include "os/pages.hpp"
 #include "os/process.hpp"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 namespace shmalloc {
 namespace {
@@ -19,7 +24,6 @@ namespace {
 constexpr std::uint64_t kAlive = std::uint64_t{1} << 63;
 constexpr std::uint32_t kMostSlots = 1U << 20;
 constexpr std::uint32_t kFewestSlots = 1U << 10;
-constexpr std::uint64_t kHugePage = std::uint64_t{2} << 20;
 constexpr int kMostSegments = 1024;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMaintenanceEvery = 100000000;
@@ -34,6 +38,8 @@ void split_id(const std::uint8_t *id, std::uint64_t *low, std::uint64_t *high) {
   std::memcpy(low, id, 8);
   std::memcpy(high, id + 8, 8);
 }
+
+Result<os::Mapping> no_room(std::uint64_t capacity) { return os::check_file_limit(capacity, "a segment").error(); }
 
 std::uint64_t control_size(std::uint32_t slots) { return wire::kSegmentHead + std::uint64_t{slots} * sizeof(wire::Slot); }
 
@@ -54,7 +60,8 @@ Result<Segment *> Segment::unused() {
   });
   if (found != nullptr) return found;
   const int count = registered.load(std::memory_order_relaxed);
-  if (count == kMostSegments) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "this process has %d segments mapped already", kMostSegments);
+  if (count == kMostSegments)
+    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "this process has %d segments mapped already", kMostSegments);
   found = new (std::nothrow) Segment();
   if (found == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a segment");
   registry[count].store(found, std::memory_order_relaxed);
@@ -130,7 +137,7 @@ void Segment::unmap() {
   locals_ = nullptr;
   slot_count_ = 0;
   owner_.store(false, std::memory_order_relaxed);
-  owner_lock_ = sealed_ = huge_ = false;
+  owner_lock_ = sealed_ = huge_ = advise_ = false;
   place_.store(-1, std::memory_order_relaxed);
   epoch_.store(0, std::memory_order_relaxed);
   verified_.store(0, std::memory_order_relaxed);
@@ -145,14 +152,16 @@ void Segment::unmap() {
 Result<void> Segment::map(const SegmentRequest *request) {
   std::uint64_t capacity = request != nullptr ? request->capacity : head_->capacity;
   for (;;) {
-    auto mapped = os::Mapping::map(data_.get(), 0, capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, kHugePage,
-                                   "the data of a segment");
+    const bool allowed = request == nullptr || os::check_file_limit(capacity, "");
+    auto mapped = !allowed ? no_room(capacity)
+                           : os::Mapping::map(data_.get(), 0, capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                                              os::kHugePage, "the data of a segment");
     if (mapped) {
       data_map_ = std::move(*mapped);
       break;
     }
-    if (request == nullptr || capacity / 2 < std::max(request->needed, kHugePage)) return mapped.error();
-    capacity = (capacity / 2 + kHugePage - 1) / kHugePage * kHugePage;
+    if (request == nullptr || capacity / 2 < std::max(request->needed, os::kHugePage)) return mapped.error();
+    capacity = (capacity / 2 + os::kHugePage - 1) / os::kHugePage * os::kHugePage;
   }
   SHMALLOC_TRY(local, os::Mapping::map(-1, 0, slot_count_ * sizeof(LocalSlot), PROT_READ | PROT_WRITE,
                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0, "the counts of a segment"));
@@ -177,7 +186,8 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
   while (self.slot_count_ > kFewestSlots && !os::check_file_limit(control_size(self.slot_count_), "")) self.slot_count_ /= 4;
   const std::uint64_t size = control_size(self.slot_count_);
   SHMALLOC_CHECK(os::check_file_limit(size, "the control of a segment"));
-  if (os::calls.ftruncate(control.get(), static_cast<off_t>(size)) != 0) return fail_errno(errno, "sizing a segment's control failed");
+  if (os::calls.ftruncate(control.get(), static_cast<off_t>(size)) != 0)
+    return fail_errno(errno, "sizing a segment's control failed");
   SHMALLOC_CHECK(os::reserve(control.get(), 0, wire::kSegmentHead, size, {nullptr, true}, "the control of a segment"));
   SHMALLOC_CHECK(os::add_seals(control.get(), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, "the control of a segment"));
   SHMALLOC_TRY(control_map, os::Mapping::map(control.get(), 0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0,
@@ -185,7 +195,6 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
   self.control_map_ = std::move(control_map);
   self.head_ = static_cast<wire::SegmentHead *>(self.control_map_.base());
   self.slots_ = reinterpret_cast<wire::Slot *>(static_cast<char *>(self.control_map_.base()) + wire::kSegmentHead);
-  if (file.sealable) SHMALLOC_CHECK(os::add_seals(file.fd.get(), F_SEAL_SHRINK, "the data of a segment"));
   SHMALLOC_TRY(facts, os::look(control.get(), "the control of a segment"));
   SHMALLOC_TRY(data_facts, os::look(file.fd.get(), "the data of a segment"));
   self.identity_ = facts.identity;
@@ -194,8 +203,13 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
   self.sealed_ = file.sealable;
   self.huge_ = file.huge;
   SHMALLOC_CHECK(self.map(&request));
+  // As long as it may ever be, without blocks: its length decides which pages it gets.
+  if (os::calls.ftruncate(self.data_.get(), static_cast<off_t>(self.capacity())) != 0)
+    return fail_errno(errno, "sizing a segment failed");
+  if (self.sealed_) SHMALLOC_CHECK(os::add_seals(self.data_.get(), F_SEAL_SHRINK | F_SEAL_GROW, "the data of a segment"));
   if (request.numa_node >= 0) SHMALLOC_CHECK(self.data_map_.bind(request.numa_node));
-  if (file.advise) static_cast<void>(self.data_map_.prefer_huge());
+  self.advise_ = file.advise;
+  if (file.advise) static_cast<void>(os::calls.madvise(self.data_map_.base(), self.capacity(), MADV_HUGEPAGE));
   // The owner's lock, on a description of its own.
   SHMALLOC_TRY(own, os::reopen(self.control_.get(), O_RDWR));
   SHMALLOC_TRY(locked, os::lock_byte(own.get(), wire::kOwnerByte, os::Lock::shared));
@@ -220,7 +234,7 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
   head.data_inode = data_facts.identity.inode;
   head.data_born_ns = data_facts.identity.born_ns;
   head.owner_pid = os::calls.getpid();
-  head.created_ns = os::wall_clock();
+  head.created_ns = static_cast<std::int64_t>(facts.identity.born_ns);
   self.publish();
   undo.segment = nullptr;
   return segment;
@@ -244,7 +258,8 @@ Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const
   SHMALLOC_TRY(data_facts, os::look(data.get(), "the data of a segment"));
   constexpr int kFixed = F_SEAL_SHRINK | F_SEAL_GROW;
   if ((os::seals_of(control.get()) & kFixed) != kFixed || facts.size < control_size(1)) {
-    return fail(SHMALLOC_STATUS_CORRUPT, 0, "what should be the control of a segment could be cut short by others: it is none of ours");
+    return fail(SHMALLOC_STATUS_CORRUPT, 0,
+                "what should be the control of a segment could be cut short by others: it is none of ours");
   }
   SHMALLOC_TRY(control_map, os::Mapping::map(control.get(), 0, facts.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0,
                                              "the control of a segment"));
@@ -283,7 +298,7 @@ Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const
 Result<char *> Segment::read_only_data() {
   const std::lock_guard lock(mutex);
   if (!read_only_map_) {
-    SHMALLOC_TRY(mapped, os::Mapping::map(data_.get(), 0, capacity(), PROT_READ, MAP_SHARED | MAP_NORESERVE, kHugePage,
+    SHMALLOC_TRY(mapped, os::Mapping::map(data_.get(), 0, capacity(), PROT_READ, MAP_SHARED | MAP_NORESERVE, os::kHugePage,
                                           "the data of a segment"));
     read_only_map_ = std::move(mapped);
     read_only_.store(static_cast<char *>(read_only_map_.base()), std::memory_order_release);
@@ -292,9 +307,14 @@ Result<char *> Segment::read_only_data() {
 }
 
 Result<void> Segment::reserve(std::uint64_t from, std::uint64_t to) {
-  const std::uint64_t length = head_->length.load(std::memory_order_relaxed);
-  SHMALLOC_CHECK(os::reserve(data_.get(), from, to, length, {huge_ ? "" : nullptr, true}, "a segment"));
-  if (to > length) head_->length.store(to, std::memory_order_release);
+  if (advise_) {  // Touched through the mapping they are huge; reserve finds them there.
+    static_cast<void>(os::calls.madvise(data() + from, to - from, MADV_POPULATE_WRITE));
+  }
+  if (auto reserved = os::reserve(data_.get(), from, to, capacity(), {nullptr, true}, "a segment"); !reserved) {
+    punch(from, to);  // What it got.
+    return reserved;
+  }
+
   return {};
 }
 
@@ -382,8 +402,8 @@ std::uint64_t Segment::maintain(bool all, bool more) {
   bool foreign = false;
   each_segment([&](Segment &segment) {
     if ((segment.uses_.load(std::memory_order_acquire) & kAlive) == 0 || segment.owned()) return;
-    const bool dead = segment.head_->closed.load(std::memory_order_relaxed) != 0 ||
-                      !os::byte_locked(segment.control_.get(), wire::kOwnerByte);
+    const bool dead =
+        segment.head_->closed.load(std::memory_order_relaxed) != 0 || !os::byte_locked(segment.control_.get(), wire::kOwnerByte);
     if ((dead || all) && segment.end_if_unused()) return;
     foreign = true;
     if (dead) bytes += segment.reclaim();

@@ -136,9 +136,10 @@ class Segment {
   bool forked_ = false;      // what an ancestor mapped: never unmapped here
   bool sealed_ = false;
   bool huge_ = false;
+  bool advise_ = false;  // its pages are chosen when they are touched
   std::atomic<int> place_{-1};
   std::atomic<std::uint32_t> epoch_{0};
-  std::uint32_t lost_epoch_ = 0;  // what is older than this is never let go: a child was forked that has no place
+  std::uint32_t lost_epoch_ = 0;            // what is older than this is never let go: a child was forked that has no place
   std::atomic<std::uint64_t> verified_{0};  // bytes of the data that are seen to exist
   std::atomic<std::int64_t> cleared_up_{0};
   os::UniqueFd control_, data_;

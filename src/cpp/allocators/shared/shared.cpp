@@ -183,13 +183,15 @@ Result<void> SharedMemory::grow(std::size_t wanted) {
 }
 
 Result<void> SharedMemory::seal() {
-  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "storages of kind SHARED can't be sealed, their neighbours would be too: use ISOLATED");
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "storages of kind SHARED can't be sealed, their neighbours would be too: use ISOLATED");
 }
 
 Result<Ticket> SharedMemory::ticket() {
   if (block == nullptr) return held;
   if (fork_generation != shmalloc::fork_generation())
-    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "a storage of kind SHARED that was inherited by fork can only be exported by its maker");
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+                "a storage of kind SHARED that was inherited by fork can only be exported by its maker");
   SHMALLOC_CHECK(block->arena->heap->give_slot(this));
   Ticket ticket;
   for (std::size_t i = 0; i < sizeof ticket.id; ++i) ticket.id[i] = segment->id()[i];
@@ -201,10 +203,12 @@ Result<Ticket> SharedMemory::ticket() {
 }
 
 Result<void> SharedMemory::revoke() {
-  if (block == nullptr) return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only the process that made the storage can revoke its handles");
+  if (block == nullptr)
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only the process that made the storage can revoke its handles");
   if (fork_generation != shmalloc::fork_generation() || !block->exported) return {};
   std::uint32_t &generation = block->arena->generation(block->slot);
-  if (generation + 1 == wire::kLastGeneration) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the slot has been used too often to revoke");
+  if (generation + 1 == wire::kLastGeneration)
+    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the slot has been used too often to revoke");
   if (slot::revoke(segment->slot(block->slot), generation)) ++generation;
   return {};
 }

@@ -31,7 +31,7 @@ class SharedMemory final : public Memory {
   static void *operator new(std::size_t size, const std::nothrow_t &) noexcept;
   static void operator delete(void *memory);
 
-  std::atomic<void *> storage{nullptr};  // of the layer above, for those that find us by our address
+  std::atomic<void *> storage{nullptr};               // of the layer above, for those that find us by our address
   SharedMemory *next = nullptr, *previous = nullptr;  // handles of this process to the same slot
   Segment *segment = nullptr;
   Block *block = nullptr;  // ours, or NULL: held

@@ -21,14 +21,15 @@ inline bool compare_exchange(wire::Slot &slot, State expected, State wanted) {
   std::uint64_t high = expected.generation;
   bool done;
   __asm__ __volatile__("lock cmpxchg16b %1"
-                       : "=@ccz"(done), "+m"(*reinterpret_cast<__int128 *>(&slot)), "+a"(low), "+d"(high)
+                       : "=@ccz"(done), "+m"(slot), "+a"(low), "+d"(high)
                        : "b"(wanted.holders), "c"(std::uint64_t{wanted.generation})
                        : "memory");
   return done;
 #else
-  const auto pack = [](State state) { return static_cast<unsigned __int128>(state.generation) << 64 | state.holders; };
-  unsigned __int128 from = pack(expected);
-  return __atomic_compare_exchange_n(reinterpret_cast<unsigned __int128 *>(&slot), &from, pack(wanted), false, __ATOMIC_SEQ_CST,
+  __extension__ using Both = unsigned __int128;
+  const auto pack = [](State state) { return static_cast<Both>(state.generation) << 64 | state.holders; };
+  Both from = pack(expected);
+  return __atomic_compare_exchange_n(reinterpret_cast<Both *>(&slot), &from, pack(wanted), false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST);
 #endif
 }

@@ -18,7 +18,8 @@ struct ThreadCache {
   ThreadCache *next_of_thread = nullptr;
   ThreadCache *next_of_heap = nullptr, *previous_of_heap = nullptr;
   std::uint64_t kept = 0;  // bytes
-  std::atomic<std::int64_t> allocations[2] = {}, frees[2] = {}, allocated[2] = {}, freed[2] = {}, requested[2] = {}, returned[2] = {};
+  std::atomic<std::int64_t> allocations[2] = {}, frees[2] = {}, allocated[2] = {}, freed[2] = {}, requested[2] = {},
+                            returned[2] = {};
   Magazine magazines[classes::kClasses] = {};
 
   static void add(std::atomic<std::int64_t> &counter, std::uint64_t by) {

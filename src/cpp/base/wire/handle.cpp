@@ -34,7 +34,7 @@ class Reader {
 }  // namespace
 
 std::size_t encode(const Handle &handle, std::uint8_t *bytes) {
-  const std::size_t length = kHandleFixed + handle.name.size();
+  const std::size_t length = kHandleFixed + handle.name.size() + (handle.in_segment() ? kSegmentPart : 0);
   Writer body(bytes + 12);
   body.put(handle.kind, 4);
   body.put(handle.device, 8);
@@ -52,10 +52,22 @@ std::size_t encode(const Handle &handle, std::uint8_t *bytes) {
   body.put(static_cast<std::uint32_t>(handle.fd), 4);
   body.put(handle.name.size(), 4);
   if (!handle.name.empty()) std::memcpy(bytes + kHandleFixed, handle.name.data(), handle.name.size());
+  if (handle.in_segment()) {
+    std::uint8_t *part = bytes + kHandleFixed + handle.name.size();
+    std::memcpy(part, handle.segment, sizeof handle.segment);
+    Writer segment(part + sizeof handle.segment);
+    segment.put(handle.slot, 4);
+    segment.put(handle.generation, 4);
+    segment.put(static_cast<std::uint32_t>(handle.data_fd), 4);
+    segment.put(0, 4);
+    segment.put(handle.data_device, 8);
+    segment.put(handle.data_inode, 8);
+    segment.put(handle.data_born_ns, 8);
+  }
   std::memcpy(bytes, kHandleMagic, 4);
   Writer head(bytes + 4);
   head.put(handle.major, 1);
-  head.put(handle.minor, 1);
+  head.put(handle.in_segment() ? kHandleMinorSegment : handle.minor, 1);
   head.put(length, 2);
   head.put(crc32c(bytes + 12, length - 12), 4);
   return length;
@@ -97,6 +109,20 @@ Decoded decode(const std::uint8_t *bytes, std::size_t length, Handle *out, const
   if (kHandleFixed + name > length) return corrupt("its name does not fit in it");
   out->name = std::string_view(reinterpret_cast<const char *>(bytes) + kHandleFixed, name);
   if (out->name.find('\0') != std::string_view::npos) return corrupt("its name has a zero byte");
+  if (out->in_segment()) {
+    if (kHandleFixed + name + kSegmentPart > length || out->header != 0)
+      return corrupt("it does not say where in its segment it is");
+    const std::uint8_t *part = bytes + kHandleFixed + name;
+    std::memcpy(out->segment, part, sizeof out->segment);
+    Reader segment(part + sizeof out->segment);
+    out->slot = static_cast<std::uint32_t>(segment.get(4));
+    out->generation = static_cast<std::uint32_t>(segment.get(4));
+    out->data_fd = static_cast<std::int32_t>(segment.get(4));
+    static_cast<void>(segment.get(4));
+    out->data_device = segment.get(8);
+    out->data_inode = segment.get(8);
+    out->data_born_ns = segment.get(8);
+  }
   constexpr std::uint64_t kLargest = std::uint64_t{1} << 62;
   if (out->size > kLargest || out->capacity > kLargest || out->offset > kLargest || out->size > out->capacity) {
     return corrupt("its sizes can't be");

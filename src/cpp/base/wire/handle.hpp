@@ -5,6 +5,9 @@
 //  48  flags, u32               52  route, u8 and 3 zero bytes      56  object's st_dev, inode, birth   80  header bytes before the data, u32
 //  84  exporter's pid, i32      88  its start time                  96  its descriptor's number, i32   100  length of the name, u16, 2 zero bytes
 // 104  the name, without a zero byte
+// Of kind SHARED, from minor 1 on, the object is the segment's control, and behind the name stand:
+//   0  segment's id, 16 bytes   16  slot, u32   20  generation, u32   24  exporter's descriptor of the data, i32, 4 zero bytes
+//  32  the data's st_dev, inode, birth
 // A reader of another minor version takes what it knows and skips the rest; one of another major version refuses.
 #pragma once
 
@@ -16,7 +19,10 @@ namespace shmalloc::wire {
 
 inline constexpr std::uint8_t kHandleMagic[4] = {'S', 'H', 'M', 'H'};
 inline constexpr std::uint8_t kHandleMajor = 1;
-inline constexpr std::uint8_t kHandleMinor = 0;
+inline constexpr std::uint8_t kHandleMinor = 0;         // what is written
+inline constexpr std::uint8_t kHandleMinorSegment = 1;  // .. of kind SHARED
+inline constexpr std::size_t kSegmentPart = 56;
+inline constexpr std::uint32_t kSegmentKind = 4;  // SHMALLOC_ALLOCATOR_KIND_SHARED
 inline constexpr std::size_t kHandleFixed = 104;
 inline constexpr std::size_t kHandleMax = 512;
 inline constexpr std::size_t kHandleNameMax = kHandleMax - kHandleFixed;
@@ -39,6 +45,15 @@ struct Handle {
   std::uint64_t started = 0;
   std::int32_t fd = -1;
   std::string_view name;  // of a decoded handle: inside its bytes
+  std::uint8_t segment[16] = {};
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  std::int32_t data_fd = -1;
+  std::uint64_t data_device = 0;
+  std::uint64_t data_inode = 0;
+  std::uint64_t data_born_ns = 0;
+
+  bool in_segment() const { return kind == kSegmentKind; }
 };
 
 enum class Decoded { ok, corrupt, version };
