@@ -11,7 +11,7 @@ namespace {
 
 // ---- a machine of our making ----
 
-Calls real;
+const Calls real = calls;
 std::string all_sizes;  // shmem_enabled; "" where there is none
 std::string one_size;   // that of 2 MiB
 std::string page_bytes = "2097152\n";
@@ -35,7 +35,9 @@ int open_call(const char *path, int flags, ...) {
 }
 
 // The nth of the calls that can fail, from 1 on, fails so; 0: none. `only`: just this entry, and system call, counts.
-long nth, counted;
+long nth;
+// Shared, for under the thread sanitizer and under filters the library's child has a memory of its own.
+long &counted = *static_cast<long *>(mmap(nullptr, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 int with_error;
 const void *only;
 long only_number;
@@ -72,7 +74,7 @@ long failing_syscall(long number, ...) {
 }
 
 void install() {
-  real = calls;
+  calls = real;
   we = getpid();
   nth = counted = 0;
   only = nullptr;
