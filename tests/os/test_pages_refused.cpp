@@ -1,114 +1,14 @@
 // Every setting of the machine and every refusal: which way is taken then, what is told of the others, and what is remembered.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 
 #include <algorithm>
 
-#include "pages_support.hpp"
+#include "refusing.hpp"
 
 namespace {
-
-// ---- a machine of our making ----
-
-Calls real;
-std::string all_sizes;  // shmem_enabled; "" where there is none
-std::string one_size;   // that of 2 MiB
-std::string page_bytes = "2097152\n";
-
-int told(const std::string &text) {
-  if (text.empty()) {
-    errno = ENOENT;
-    return -1;
-  }
-  const int fd = memfd_create("setting", MFD_CLOEXEC);
-  if (write(fd, text.data(), text.size()) < 0) return -1;
-  lseek(fd, 0, SEEK_SET);
-  return fd;
-}
-int open_call(const char *path, int flags, ...) {
-  constexpr char kFolder[] = "/sys/kernel/mm/transparent_hugepage/";
-  if (strncmp(path, kFolder, sizeof kFolder - 1) != 0) return real.open(path, flags);
-  const std::string name = path + sizeof kFolder - 1;
-  if (name == "hpage_pmd_size") return told(page_bytes);
-  return told(name == "shmem_enabled" ? all_sizes : one_size);
-}
-
-// The nth of the calls that can fail, from 1 on, fails so; 0: none. `only`: just this entry, and system call, counts.
-long nth, counted;
-int with_error;
-const void *only;
-long only_number;
-bool fails(const void *entry, long number = 0) {
-  if (only != nullptr && (only != entry || only_number != number)) return false;
-  if (++counted != nth && nth != -1) return false;
-  errno = with_error;
-  return true;
-}
-int failing_open(const char *path, int flags, ...) { return fails(&calls.open) ? -1 : open_call(path, flags); }
-int failing_openat(int directory, const char *path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const auto mode = va_arg(arguments, unsigned);
-  va_end(arguments);
-  return fails(&calls.openat) ? -1 : real.openat(directory, path, flags, mode);
-}
-int failing_clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
-  return fails(&calls.clone) ? -1 : real.clone(function, stack, flags, argument);
-}
-void *failing_mmap(void *address, std::size_t size, int protection, int flags, int fd, off_t offset) {
-  return fails(&calls.mmap) ? MAP_FAILED : real.mmap(address, size, protection, flags, fd, offset);
-}
-bool forbid_direct;
-pid_t we;
-long failing_syscall(long number, ...) {
-  va_list arguments;
-  va_start(arguments, number);
-  long values[6];
-  for (long &value : values) value = va_arg(arguments, long);
-  va_end(arguments);
-  if (fails(&calls.syscall, number) || (errno = EPERM, forbid_direct && number == SYS_fsopen && getpid() == we)) return -1;
-  return real.syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
-}
-
-void install() {
-  real = calls;
-  we = getpid();
-  nth = counted = 0;
-  only = nullptr;
-  only_number = 0;
-  forbid_direct = false;
-  all_sizes = "always within_size advise [never] deny force\n";
-  one_size = "always [inherit] within_size advise never\n";
-  page_bytes = "2097152\n";
-  calls.open = failing_open;
-  calls.openat = failing_openat;
-  calls.clone = failing_clone;
-  calls.mmap = failing_mmap;
-  calls.syscall = failing_syscall;
-}
-void refuse(const void *entry, int error, long number = 0) {
-  nth = -1;
-  counted = 0;
-  with_error = error;
-  only = entry;
-  only_number = number;
-}
-
-// Whether a tmpfs can be mounted here; in a container it mostly can't.
-bool may_mount() {
-  const Fresh fresh;
-  install();
-  return strcmp(pages_report().way, "tmpfs") == 0;
-}
-bool may_mount_inside() {
-  const Fresh fresh;
-  install();
-  forbid_direct = true;
-  return strcmp(pages_report().way, "tmpfs") == 0;
-}
-
-// ---- tests ----
 
 std::string with(const char *words, const char *one) {
   std::string text = words;
@@ -243,6 +143,20 @@ void what_may_pass_is_tried_again(void **) {
   }
 }
 
+// A setting that can't be read for the moment must not cost a process the better way for ever.
+void a_setting_that_was_not_read_is_read_again(void **) {
+  for (long step = 1; step < 4; ++step) {
+    const Fresh fresh;
+    install();
+    all_sizes = with("always never", "always");
+    refuse(&calls.open, EMFILE);
+    nth = step;
+    assert_true(good(Pages::automatic, false, false));
+    assert_int_equal(counted, 3);
+    assert_true(uses("memfd_thp"));
+  }
+}
+
 // Whatever fails for good, a segment is to be had, and nothing is left open.
 void any_refusal_leads_to_a_file(void **) {
   for (const bool inside : {false, true}) {
@@ -303,7 +217,8 @@ void filters_that_kill_do_not_kill_us(void **) {
       {SYS_fsopen, SECCOMP_RET_KILL_PROCESS, "killed"},
       {SYS_fsconfig, SECCOMP_RET_KILL_PROCESS, "killed"},
       {SYS_fsopen, SECCOMP_RET_ERRNO | EPERM, "fsopen"},
-      {SYS_uname, SECCOMP_RET_ERRNO | EPERM, nullptr},  // A filter that has nothing to do with us.
+      {SYS_unshare, SECCOMP_RET_ERRNO | EPERM, nullptr},  // Not needed by who may mount.
+      {SYS_uname, SECCOMP_RET_ERRNO | EPERM, nullptr},    // A filter that has nothing to do with us.
   };
   forget_pages();
   for (const auto &one : kCases) {
@@ -313,10 +228,12 @@ void filters_that_kill_do_not_kill_us(void **) {
       const struct rlimit none = {0, 0};
       setrlimit(RLIMIT_CORE, &none);
       if (!filter(one.number, one.action)) _exit(0);
-      CHILD_CHECK(good(Pages::automatic, false, one.word == nullptr));
+      const bool huge = one.word == nullptr && (one.number != SYS_unshare || geteuid() == 0);
+      CHILD_CHECK(good(Pages::automatic, false, huge));
+      CHILD_CHECK((clone_flags & CLONE_VFORK) != 0 && (clone_flags & CLONE_VM) == 0);
       if (one.word != nullptr) CHILD_CHECK(says(1, one.word));
       CHILD_CHECK(waitpid(-1, nullptr, WNOHANG | __WALL) == -1 && errno == ECHILD);
-      CHILD_CHECK(count_directory("/proc/self/fd", "") == before + (one.word == nullptr ? 1 : 0));
+      CHILD_CHECK(count_directory("/proc/self/fd", "") == before + (huge ? 1 : 0));
       sigset_t blocked;
       sigprocmask(SIG_BLOCK, nullptr, &blocked);
       CHILD_CHECK(sigismember(&blocked, SIGTERM) == 0);
@@ -334,6 +251,7 @@ int main() {
       cmocka_unit_test(refusals_are_told_and_remembered),
       cmocka_unit_test(what_may_pass_is_tried_again),
       cmocka_unit_test(any_refusal_leads_to_a_file),
+      cmocka_unit_test(a_setting_that_was_not_read_is_read_again),
       cmocka_unit_test(descriptors_are_used_up),
       cmocka_unit_test(filters_that_kill_do_not_kill_us),
   };

@@ -143,6 +143,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         shmalloc.Allocator.current().configure(export_ttl_ms=0)  # also made by this, if it is not yet
         shmalloc.Storage(1).release()
+        shmalloc.describe()  # where segments get their pages is found out once; the mount, if it is one, stays open
         self.before = holdings()
         self.peers = []
         self.addCleanup(self.leaves_nothing)
