@@ -3,6 +3,21 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "boundary.hpp"
+#include "os/process.hpp"
+
+namespace shmalloc {
+
+void catch_up_slowly() {
+  const std::int64_t when = due_at.load(std::memory_order_relaxed);
+  if (when != 0 && when > os::coarse_now()) return;
+  due_at.exchange(kNever, std::memory_order_acq_rel);
+  Handle::drain_deferred();
+  end_expired(0, 0);
+  SharedAllocator::end_orphans();
+  Segment::maintain(false, Heap::clear_up_all(false));
+}
+
+}  // namespace shmalloc
 
 using namespace shmalloc;  // NOLINT(google-build-using-namespace)
 

@@ -46,12 +46,12 @@ shmalloc_status guard(shmalloc_error *err, Function body) noexcept {
   }
 }
 
+void catch_up_slowly();
+
 // What calls marked +cb begin with: releases that finalizers put off, exports whose time is up.
 inline void catch_up() {
-  if (Handle::any_deferred()) Handle::drain_deferred();
-  if (any_expired()) end_expired(0, 0);
-  if (SharedAllocator::any_orphans()) SharedAllocator::end_orphans();
-  if (Segment::maintenance_due()) Segment::maintain(false, Heap::clear_up_all(false));
+  if (due_at.load(std::memory_order_acquire) != kNever) [[unlikely]]
+    catch_up_slowly();
 }
 
 // The same for calls that also need the process set up.

@@ -19,7 +19,7 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
     if (out_storage == nullptr) return missing("out_storage");
     if (params == nullptr && allocator != nullptr && size != 0) {  // The common case, without a look at what was not given.
       Allocator *from = unwrap(allocator);
-      if (SharedAllocator *pool = from != nullptr ? from->shared() : nullptr; pool != nullptr) {
+      if (SharedAllocator *pool = from != nullptr ? SharedAllocator::of(from) : nullptr; pool != nullptr) {
         SHMALLOC_TRY(storage, Storage::make_shared(*pool, size, 0, false));
         *out_storage = wrap(storage.take());
         return {};
@@ -36,7 +36,7 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
                   static_cast<unsigned long long>(known.alignment));
     }
     SHMALLOC_TRY(from, allocator_or_current(allocator));
-    if (SharedAllocator *pool = from->shared(); pool != nullptr) {
+    if (SharedAllocator *pool = SharedAllocator::of(from.get()); pool != nullptr) {
       SHMALLOC_TRY(pooled, SharedAllocator::pooled(size, known));
       if (pooled) {
         SHMALLOC_TRY(storage, Storage::make_shared(*pool, size, known.alignment, (known.flags & SHMALLOC_STORAGE_ZEROED) != 0));

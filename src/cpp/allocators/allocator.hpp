@@ -12,8 +12,6 @@
 
 namespace shmalloc {
 
-class SharedAllocator;
-
 class Allocator : public Handle {
  public:
   // Makes the allocator that the parameters describe. They were checked to be complete, not to be right.
@@ -30,7 +28,6 @@ class Allocator : public Handle {
   virtual std::uint64_t alignment() const = 0;
   // Gives back what is free, down to `keep` bytes. How many.
   virtual std::uint64_t trim(std::uint64_t) { return 0; }
-  virtual SharedAllocator *shared() { return nullptr; }
 
   Result<void> configure(const char *text);
   Settings settings() const {

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/due.hpp"
+
 namespace shmalloc {
 
 // Set when the process has begun to exit: from then on no callback runs, and nothing is kept for later.
@@ -51,8 +53,8 @@ class Handle {
     do {
       next_ = head;
     } while (!deferred_list.compare_exchange_weak(head, this, std::memory_order_release, std::memory_order_relaxed));
+    due(0);
   }
-  static bool any_deferred() { return deferred_list.load(std::memory_order_relaxed) != nullptr; }
   static void drain_deferred() {
     Handle *handle = deferred_list.exchange(nullptr, std::memory_order_acquire);
     while (handle != nullptr) {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <limits>
 #include <mutex>
 #include <vector>
 
+#include "base/due.hpp"
 #include "base/log.hpp"
 #include "os/process.hpp"
 #include "storage/storage.hpp"
@@ -20,20 +20,16 @@ struct Entry {
   std::uint64_t fork_generation;
 };
 
-constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
-
 constinit std::mutex mutex;
-constinit std::atomic<std::int64_t> next_deadline{kNever};
 std::vector<Entry> &entries() {
   alignas(std::vector<Entry>) static char space[sizeof(std::vector<Entry>)];
   static auto *made = new (space) std::vector<Entry>();
   return *made;
 }
 
+// With the mutex: somebody is to come back for the next one.
 void set_next_deadline() {
-  std::int64_t next = kNever;
-  for (const Entry &entry : entries()) next = std::min(next, entry.deadline);
-  next_deadline.store(next, std::memory_order_relaxed);
+  for (const Entry &entry : entries()) due(entry.deadline);
 }
 
 void close(Entry &entry) {
@@ -58,11 +54,6 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
   return true;
 }
 
-bool any_expired() {
-  const std::int64_t deadline = next_deadline.load(std::memory_order_relaxed);
-  return deadline != kNever && deadline <= os::coarse_now();
-}
-
 std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes) {
   std::uint64_t ended = 0;
   const std::int64_t now = os::coarse_now();
@@ -77,7 +68,10 @@ std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes) 
         kept += at->memory->size;
         if (at->deadline <= now && (found == entries().end() || at->deadline < found->deadline)) found = at;
       }
-      if (found == entries().end() || (keep_bytes != 0 && kept <= keep_bytes)) return ended;
+      if (found == entries().end() || (keep_bytes != 0 && kept <= keep_bytes)) {
+        set_next_deadline();
+        return ended;
+      }
       std::swap(*found, entries().back());
       oldest = std::move(entries().back());
       entries().pop_back();

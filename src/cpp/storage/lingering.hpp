@@ -14,8 +14,6 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
 
 // Gives back what is past its time, oldest first, until no more than `keep_bytes` are kept; of one allocator, or of all with 0. The bytes.
 std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes);
-// True if end_expired might have something to do; cheap.
-bool any_expired();
 // Gives back everything, at exit.
 void end_all();
 

@@ -10,7 +10,6 @@
 namespace shmalloc {
 namespace {
 
-constinit std::atomic<bool> ready{false};
 // Two threads may register the handlers twice, for there is no lock that a fork in between could not leave taken: only the first counts.
 thread_local int depth = 0;
 
@@ -51,13 +50,12 @@ void at_exit() {
 
 }  // namespace
 
-Result<void> prepare_process() {
-  if (ready.load(std::memory_order_acquire)) return {};
+Result<void> prepare_process_once() {
   if (const int error = os::calls.atfork(before_fork, in_parent, in_child); error != 0) {
     return fail_errno(error, "setting up for fork failed");
   }
   if (std::atexit(at_exit) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "setting up for exit failed");
-  ready.store(true, std::memory_order_release);
+  process_ready.store(true, std::memory_order_release);
   return {};
 }
 

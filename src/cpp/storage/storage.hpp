@@ -15,6 +15,8 @@
 
 namespace shmalloc {
 
+class SharedAllocator;
+
 class Storage final : public Handle {
  public:
   // Takes the memory; on failure it is closed. `allocator` is NULL for adopted and imported memory.
@@ -108,6 +110,12 @@ class Storage final : public Handle {
 std::uint64_t new_storage_id(std::uint64_t count);
 
 // Sets up what fork and exit need, once.
-Result<void> prepare_process();
+inline constinit std::atomic<bool> process_ready{false};
+Result<void> prepare_process_once();
+inline Result<void> prepare_process() {
+  if (process_ready.load(std::memory_order_acquire)) [[likely]]
+    return {};
+  return prepare_process_once();
+}
 
 }  // namespace shmalloc

@@ -35,8 +35,21 @@ inline constexpr std::uint32_t kUncached = kClasses;  // what is larger, or alig
 // Blocks that a thread keeps ready of one size.
 constexpr std::uint32_t keep_of(std::uint32_t index) {
   const std::size_t size = size_of(index);
-  return size <= kLargestSmall ? 64 : size <= (std::size_t{64} << 10) ? 32 : size <= (std::size_t{1} << 20) ? 8 : 2;
+  return size <= kLargestSmall ? 64 : size <= (std::size_t{64} << 10) ? 16 : size <= (std::size_t{1} << 20) ? 4 : 1;
 }
+
+// The same, to be looked up.
+struct Table {
+  std::uint32_t of[kClasses];
+  constexpr std::uint32_t operator[](std::uint32_t index) const { return of[index]; }
+};
+constexpr Table table(bool sizes) {
+  Table made{};
+  for (std::uint32_t i = 0; i < kClasses; ++i) made.of[i] = sizes ? static_cast<std::uint32_t>(size_of(i)) : keep_of(i);
+  return made;
+}
+inline constexpr Table kSize = table(true);
+inline constexpr Table kKeep = table(false);
 
 static_assert(size_of(class_of(1)) == 64 && size_of(class_of(512)) == 512 && size_of(class_of(513)) == 576);
 static_assert(size_of(class_of(kLargestSmall)) == kLargestSmall && size_of(class_of(kLargestCached)) == kLargestCached);

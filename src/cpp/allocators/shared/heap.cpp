@@ -11,32 +11,17 @@
 
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/slot.hpp"
-#include "allocators/shared/thread_cache.hpp"
 #include "base/fork.hpp"
 
 namespace shmalloc {
 namespace {
 
-constexpr std::uint64_t kMostKept = std::uint64_t{32} << 20;  // by one thread
-constexpr std::size_t kLimboPoll = 32;                        // blocks looked at when a list is empty
+constexpr std::size_t kLimboPoll = 32;  // blocks looked at when a list is empty
 
 constinit std::mutex mutex;
 constinit std::atomic<std::uint64_t> next_id{1};
 
-struct Tables {
-  std::array<std::uint32_t, classes::kClasses> size, keep;
-};
-constexpr Tables make_tables() {
-  Tables tables{};
-  for (std::uint32_t i = 0; i < classes::kClasses; ++i) {
-    tables.size[i] = static_cast<std::uint32_t>(classes::size_of(i));
-    tables.keep[i] = classes::keep_of(i);
-  }
-  return tables;
-}
-constexpr Tables kTables = make_tables();
-
-std::size_t block_size(const Block &block) { return block.units != 0 ? block.units * classes::kUnit : kTables.size[block.index]; }
+std::size_t block_size(const Block &block) { return block.units != 0 ? block.units * classes::kUnit : classes::kSize[block.index]; }
 
 Error no_block_memory() { return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of a segment"); }
 
@@ -81,106 +66,74 @@ Heap::~Heap() {
   }
 }
 
-// ---- the common path ----
+// ---- what the common path does not do ----
 
-Result<void> Heap::allocate(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory) {
+Result<void> Heap::allocate_slowly(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory) {
   std::uint32_t index = size <= classes::kLargestCached ? classes::class_of(size) : classes::kUncached;
   if (alignment > classes::kGrain && index != classes::kUncached) {
     // Units begin at multiples of their size, and blocks of slabs at multiples of theirs.
     if (alignment > classes::kUnit) index = classes::kUncached;
-    while (index < classes::kSmallClasses && kTables.size[index] % alignment != 0) ++index;
+    while (index < classes::kSmallClasses && classes::kSize[index] % alignment != 0) ++index;
   }
   ThreadCache *own = cache();
   Block *block = nullptr;
-  if (own != nullptr && index != classes::kUncached) {
+  if (own != nullptr && index != classes::kUncached && own->magazines[index].first != nullptr) {
     ThreadCache::Magazine &magazine = own->magazines[index];
-    if (magazine.first != nullptr) [[likely]] {
-      block = magazine.first;
-      magazine.first = block->next;
-      --magazine.count;
-      own->kept -= kTables.size[index];
-    }
-  }
-  if (block == nullptr) {
+    block = magazine.first;
+    magazine.first = block->next;
+    --magazine.count;
+  } else {
     SHMALLOC_TRY(taken, take(index, size, alignment));
     block = taken;
-    own = cache();
   }
-  Segment *segment = block->arena->segment;
-  block->epoch = segment->epoch();
-  memory->block = block;
-  memory->segment = segment;
-  memory->data = segment->data() + block->offset;
-  memory->size = memory->capacity = size;
-  memory->stable.store(segment->stable(), std::memory_order_relaxed);
-  block->memory.store(memory, std::memory_order_release);
-  if (zeroed && block->used) std::memset(memory->data, 0, size);
-  block->used = true;
-  if (own != nullptr) [[likely]] {
-    own->count_in(block->units != 0 ? 1 : 0, block_size(*block), size);
+  begin(block, size, zeroed, memory);
+  if (own != nullptr) {
+    own->count_in(*block, size);
   } else {
     const std::lock_guard lock(mutex);
-    count_without_cache(block->units != 0 ? 1 : 0, 1, block_size(*block), size);
+    count_without_cache(*block, 1, size);
   }
   return {};
 }
 
-void Heap::free(SharedMemory *memory) {
-  Block *block = memory->block;
-  memory->block = nullptr;
-  block->memory.store(nullptr, std::memory_order_relaxed);
-  ThreadCache *own = cache();
-  const int large = block->units != 0 ? 1 : 0;
-  const std::size_t bytes = block_size(*block);
-  if (own == nullptr || block->index == classes::kUncached || block->exported || block->epoch != block->arena->segment->epoch()) {
-    free_slowly(block, own);
-  } else {
-    keep(block, own);
-  }
-  // Once this is counted the heap may be gone: other threads see that nothing is live.
-  if (own != nullptr) {
-    own->count_out(large, bytes, memory->size);
-  } else {
-    const std::lock_guard lock(mutex);
-    count_without_cache(large, -1, bytes, memory->size);
-  }
-}
-
-void Heap::keep(Block *block, ThreadCache *own) {
+void Heap::put(Block *block, ThreadCache *own) {
   ThreadCache::Magazine &magazine = own->magazines[block->index];
   block->next = magazine.first;
   magazine.first = block;
   ++magazine.count;
-  own->kept += kTables.size[block->index];
-  if (magazine.count > kTables.keep[block->index] || own->kept > kMostKept) [[unlikely]] {
-    const std::lock_guard lock(mutex);
-    flush(own, block->index, own->kept > kMostKept ? 0 : kTables.keep[block->index] / 2);
-  }
 }
 
-// With no lock. What was exported, what forked children may use, what is too large to keep.
-void Heap::free_slowly(Block *block, ThreadCache *own) {
+// What was exported, what forked children may use, what this thread has enough of, what is too large to keep.
+void Heap::free_slowly(SharedMemory *memory) {
+  Block *block = memory->block;
+  const std::uint32_t index = block->index;
+  const std::uint32_t units = block->units;
+  memory->block = nullptr;
+  block->memory.store(nullptr, std::memory_order_relaxed);
+  ThreadCache *own = cache();
   Segment *segment = block->arena->segment;
   if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) {
     block->exported = false;
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
   const bool ready = !block->exported && block->epoch == segment->epoch();
-  if (ready && own != nullptr && block->index != classes::kUncached && own->kept < kMostKept &&
-      own->magazines[block->index].count < kTables.keep[block->index]) {
-    keep(block, own);
-    return;
+  if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
+    put(block, own);
+  } else {
+    const std::lock_guard lock(mutex);
+    if (own == nullptr) count_without_cache(*block, -1, memory->size);
+    if (ready) {
+      if (own != nullptr && index != classes::kUncached) flush(own, index, classes::kKeep[index] / 2);
+      give(block);
+    } else {
+      block->next = nullptr;
+      (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
+      limbo_end_ = block;
+      limbo_count_.fetch_add(1, std::memory_order_relaxed);
+      Segment::want_maintenance();
+    }
   }
-  const std::lock_guard lock(mutex);
-  if (ready) {
-    give(block);
-    return;
-  }
-  block->next = nullptr;
-  (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
-  limbo_end_ = block;
-  limbo_count_.fetch_add(1, std::memory_order_relaxed);
-  Segment::want_maintenance();
+  if (own != nullptr) own->count_out(index, units, memory->size);  // Once this is counted the heap may be gone.
 }
 
 // ---- with the mutex ----
@@ -289,7 +242,6 @@ void Heap::flush(ThreadCache *own, std::uint32_t index, std::uint32_t keep) {
     Block *block = magazine.first;
     magazine.first = block->next;
     --magazine.count;
-    own->kept -= kTables.size[index];
     give(block);
   }
 }
@@ -322,7 +274,7 @@ Block *Heap::take_from_slab(std::uint32_t index) {
 Result<Block *> Heap::take_small(std::uint32_t index) {
   Block *block = take_from_slab(index);
   if (block == nullptr) {
-    const std::size_t size = kTables.size[index];
+    const std::size_t size = classes::kSize[index];
     const auto count = static_cast<std::uint32_t>(classes::kSlabUnits * classes::kUnit / size);
     Arena *arena = nullptr;
     SHMALLOC_TRY(start, take_span(classes::kSlabUnits, classes::kUnit, &arena));
@@ -351,20 +303,19 @@ Result<Block *> Heap::take_small(std::uint32_t index) {
   // Some more for this thread.
   if (ThreadCache *own = existing_cache(); own != nullptr) {
     ThreadCache::Magazine &magazine = own->magazines[index];
-    while (magazine.count < kTables.keep[index] / 2) {
+    while (magazine.count < classes::kKeep[index] / 2) {
       Block *more = take_from_slab(index);
       if (more == nullptr) break;
       more->next = magazine.first;
       magazine.first = more;
       ++magazine.count;
-      own->kept += kTables.size[index];
     }
   }
   return block;
 }
 
 Result<Block *> Heap::take_large(std::uint32_t index, std::size_t size, std::uint64_t alignment) {
-  const std::uint64_t bytes = index != classes::kUncached ? kTables.size[index] : size;
+  const std::uint64_t bytes = index != classes::kUncached ? classes::kSize[index] : size;
   const std::uint64_t length = (bytes + classes::kUnit - 1) / classes::kUnit;
   if (size > (std::size_t{1} << 45))
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no segment can have %llu bytes", static_cast<unsigned long long>(size));

@@ -6,22 +6,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 
 #include "allocators/allocator.hpp"
 #include "allocators/shared/arena.hpp"
 #include "allocators/shared/shared_memory.hpp"
+#include "allocators/shared/thread_cache.hpp"
 
 namespace shmalloc {
-
-struct ThreadCache;
-
-// What happened, added up; `small` and `large` by the size of the block.
-struct HeapCounts {
-  std::int64_t allocations[2] = {}, frees[2] = {};
-  std::int64_t allocated_bytes[2] = {}, freed_bytes[2] = {};     // of blocks
-  std::int64_t requested_bytes[2] = {}, returned_bytes[2] = {};  // of storages
-  std::int64_t live() const { return allocations[0] + allocations[1] - frees[0] - frees[1]; }
-};
 
 class Heap;
 extern constinit Heap *all_heaps;  // with the heaps' mutex
@@ -34,8 +26,42 @@ class Heap {
   ~Heap();  // nothing is live
 
   // Fills `memory`; its segment and block are the heap's until it is given back.
-  Result<void> allocate(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory);
-  void free(SharedMemory *memory);
+  Result<void> allocate(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory) {
+    if (alignment <= classes::kGrain && size <= classes::kLargestCached) [[likely]] {
+      const std::uint32_t index = classes::class_of(size);
+      ThreadCache *own = own_caches;
+      if (own != nullptr && own->heap_id == id_) [[likely]] {
+        ThreadCache::Magazine &magazine = own->magazines[index];
+        if (Block *block = magazine.first; block != nullptr) [[likely]] {
+          magazine.first = block->next;
+          --magazine.count;
+          begin(block, size, zeroed, memory);
+          own->count_in(*block, size);
+          return {};
+        }
+      }
+    }
+    return allocate_slowly(size, alignment, zeroed, memory);
+  }
+  void free(SharedMemory *memory) {
+    Block *block = memory->block;
+    const std::uint32_t index = block->index;
+    ThreadCache *own = own_caches;
+    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported &&
+        block->epoch == block->arena->segment->epoch()) [[likely]] {
+      ThreadCache::Magazine &magazine = own->magazines[index];
+      if (magazine.count < classes::kKeep[index]) [[likely]] {
+        memory->block = nullptr;
+        block->memory.store(nullptr, std::memory_order_relaxed);
+        block->next = magazine.first;
+        magazine.first = block;
+        ++magazine.count;
+        own->count_out(index, block->units, memory->size);  // Once this is counted the heap may be gone.
+        return;
+      }
+    }
+    free_slowly(memory);
+  }
   Result<void> give_slot(SharedMemory *memory);  // with which it can be exported
   void free_inherited(const SharedMemory &memory);
 
@@ -67,9 +93,23 @@ class Heap {
   ThreadCache *existing_cache();
   ThreadCache *make_cache();
   void flush(ThreadCache *cache, std::uint32_t index, std::uint32_t keep);
-  void keep(Block *block, ThreadCache *cache);
-  void free_slowly(Block *block, ThreadCache *cache);
-  void count_without_cache(int large, int sign, std::size_t block, std::size_t size);
+  static void begin(Block *block, std::size_t size, bool zeroed, SharedMemory *memory) {
+    Segment *segment = block->arena->segment;
+    block->epoch = segment->epoch();
+    memory->block = block;
+    memory->segment = segment;
+    memory->data = segment->data() + block->offset;
+    memory->size = memory->capacity = size;
+    memory->stable.store(segment->stable(), std::memory_order_relaxed);
+    block->memory.store(memory, std::memory_order_release);
+    if (zeroed && block->used) [[unlikely]]
+      std::memset(memory->data, 0, size);
+    block->used = true;
+  }
+  Result<void> allocate_slowly(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory);
+  void free_slowly(SharedMemory *memory);
+  void put(Block *block, ThreadCache *cache);
+  void count_without_cache(const Block &block, int sign, std::size_t size);
   bool settle(Block *block);
   void poll_limbo(std::size_t most, bool clear_up);
   bool promise(Block *block, std::size_t size);

@@ -7,19 +7,35 @@
 #include <new>
 
 #include "allocators/shared/locks.hpp"
-#include "allocators/shared/thread_cache.hpp"
+#include "allocators/shared/heap.hpp"
 #include "base/fork.hpp"
 
 namespace shmalloc {
 namespace {
 
-// In a library TLS is reached quickest by this model; it takes one word of the room that programs keep for libraries loaded later.
-[[gnu::tls_model("initial-exec")]] thread_local constinit ThreadCache *own_caches = nullptr;
-
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
 
 }  // namespace
+
+thread_local constinit ThreadCache *own_caches = nullptr;
+
+void ThreadCache::add_to(HeapCounts *counts) const {
+  for (std::uint32_t i = 0; i <= classes::kClasses; ++i) {
+    const int large = i < classes::kSmallClasses ? 0 : 1;
+    const std::int64_t size = i < classes::kClasses ? classes::kSize[i] : 0;
+    const std::int64_t given = magazines[i].given.load(std::memory_order_relaxed);
+    const std::int64_t taken = magazines[i].taken.load(std::memory_order_relaxed);
+    counts->allocations[large] += taken;
+    counts->frees[large] += given;
+    counts->allocated_bytes[large] += taken * size;
+    counts->freed_bytes[large] += given * size;
+  }
+  counts->allocated_bytes[1] += uncached_bytes[0].load(std::memory_order_relaxed);
+  counts->freed_bytes[1] += uncached_bytes[1].load(std::memory_order_relaxed);
+  counts->requested_bytes += requested.load(std::memory_order_relaxed);
+  counts->returned_bytes += returned.load(std::memory_order_relaxed);
+}
 
 // Of this thread. The one used last stands first.
 ThreadCache *Heap::existing_cache() {
@@ -222,15 +238,16 @@ bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memo
 // A storage that a forked child inherited.
 void Heap::free_inherited(const SharedMemory &memory) {
   const std::lock_guard lock(heaps_mutex());
-  const bool large = memory.block->units != 0;
-  count_without_cache(large ? 1 : 0, -1, large ? memory.block->units * classes::kUnit : classes::size_of(memory.block->index),
-                      memory.size);
+  count_without_cache(*memory.block, -1, memory.size);
 }
 
-void Heap::count_without_cache(int large, int sign, std::size_t block, std::size_t size) {
+// With the mutex.
+void Heap::count_without_cache(const Block &block, int sign, std::size_t size) {
+  const int large = block.units != 0 ? 1 : 0;
+  const std::uint64_t bytes = block.index == classes::kUncached ? block.units * classes::kUnit : classes::kSize[block.index];
   (sign > 0 ? ended_.allocations : ended_.frees)[large] += 1;
-  (sign > 0 ? ended_.allocated_bytes : ended_.freed_bytes)[large] += static_cast<std::int64_t>(block);
-  (sign > 0 ? ended_.requested_bytes : ended_.returned_bytes)[large] += static_cast<std::int64_t>(size);
+  (sign > 0 ? ended_.allocated_bytes : ended_.freed_bytes)[large] += static_cast<std::int64_t>(bytes);
+  (sign > 0 ? ended_.requested_bytes : ended_.returned_bytes) += static_cast<std::int64_t>(size);
 }
 
 // The segments are the parent's: here they stay as they are, and new storages come from new ones. Other threads' lists are nobody's now.

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
+#include "base/due.hpp"
 #include "base/text.hpp"
 #include "os/pages.hpp"
 #include "os/process.hpp"
@@ -25,14 +25,12 @@ constexpr std::uint64_t kAlive = std::uint64_t{1} << 63;
 constexpr std::uint32_t kMostSlots = 1U << 20;
 constexpr std::uint32_t kFewestSlots = 1U << 10;
 constexpr int kMostSegments = 1024;
-constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMaintenanceEvery = 100000000;
 
 constinit std::mutex mutex;
 // Never shrinks, and its segments are never freed.
 constinit std::atomic<Segment *> registry[kMostSegments];
 constinit std::atomic<int> registered{0};
-constinit std::atomic<std::int64_t> next_maintenance{kNever};
 
 void split_id(const std::uint8_t *id, std::uint64_t *low, std::uint64_t *high) {
   std::memcpy(low, id, 8);
@@ -386,15 +384,7 @@ bool Segment::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *m
   return false;
 }
 
-bool Segment::maintenance_due() {
-  const std::int64_t next = next_maintenance.load(std::memory_order_relaxed);
-  return next != kNever && next <= os::coarse_now();
-}
-
-void Segment::want_maintenance() {
-  std::int64_t never = kNever;
-  next_maintenance.compare_exchange_strong(never, os::coarse_now() + kMaintenanceEvery, std::memory_order_relaxed);
-}
+void Segment::want_maintenance() { due(os::coarse_now() + kMaintenanceEvery); }
 
 std::uint64_t Segment::maintain(bool all, bool more) {
   const std::lock_guard lock(mutex);
@@ -408,7 +398,7 @@ std::uint64_t Segment::maintain(bool all, bool more) {
     foreign = true;
     if (dead) bytes += segment.reclaim();
   });
-  next_maintenance.store(foreign || more ? os::coarse_now() + kMaintenanceEvery : kNever, std::memory_order_relaxed);
+  if (foreign || more) want_maintenance();
   return bytes;
 }
 

@@ -82,7 +82,6 @@ class Segment {
   // Unmaps what nobody uses here: of dead owners, or all. Takes memory of dead owners back that nobody holds. How many bytes.
   // `more`: somebody else wants to be called again.
   static std::uint64_t maintain(bool all, bool more);
-  static bool maintenance_due();
   static void want_maintenance();
 
   static void before_fork();

@@ -72,8 +72,7 @@ std::uint64_t SharedAllocator::live_storages() const {
 
 std::uint64_t SharedAllocator::live_bytes() const {
   const HeapCounts counts = heap_.counts();
-  return Allocator::live_bytes() + static_cast<std::uint64_t>(counts.requested_bytes[0] + counts.requested_bytes[1] -
-                                                              counts.returned_bytes[0] - counts.returned_bytes[1]);
+  return Allocator::live_bytes() + static_cast<std::uint64_t>(counts.requested_bytes - counts.returned_bytes);
 }
 
 // Its storages have no reference to it, for a count that all threads change would be slow: it ends when none is counted any more.
@@ -103,7 +102,10 @@ void SharedAllocator::end_orphans() {
       }
       orphans_left.store(orphans != nullptr, std::memory_order_relaxed);
     }
-    if (unused == nullptr) return;
+    if (unused == nullptr) {
+      if (any_orphans()) Segment::want_maintenance();
+      return;
+    }
     delete unused;
   }
 }

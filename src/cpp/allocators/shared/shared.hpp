@@ -14,11 +14,14 @@ class SharedAllocator final : public Allocator {
   std::uint64_t live_storages() const override;
   std::uint64_t live_bytes() const override;
   std::uint64_t trim(std::uint64_t keep) override { return heap_.trim(keep); }
-  SharedAllocator *shared() override { return this; }
 
   // Whether the parameters ask for a block of a segment; INVALID if they contradict that.
   static Result<bool> pooled(std::size_t size, const shmalloc_storage_params &params);
   Heap &heap() { return heap_; }
+  // NULL: another kind.
+  static SharedAllocator *of(Allocator *allocator) {
+    return allocator->kind() == SHMALLOC_ALLOCATOR_KIND_SHARED ? static_cast<SharedAllocator *>(allocator) : nullptr;
+  }
   bool orphaned() const { return orphaned_.load(std::memory_order_relaxed); }
   // Ends allocators that have neither references nor storages any more.
   static void end_orphans();
