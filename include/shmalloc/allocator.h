@@ -71,7 +71,7 @@ typedef struct shmalloc_allocator_info {
 typedef enum shmalloc_trim_flags {
   SHMALLOC_TRIM_DEFERRED = 1, /**< do what shmalloc_release_deferred put off */
   SHMALLOC_TRIM_EXPIRED = 2,  /**< give back what only exports past their time to live keep */
-  SHMALLOC_TRIM_FREE = 4      /**< kind SHARED: give free memory back, what the dead held included; without an allocator also unmap what
+  SHMALLOC_TRIM_FREE = 4 /**< kind SHARED: give free memory back, what the dead held included; without an allocator also unmap what
                                    others made and nothing here uses. What other threads keep ready goes at their end */
 } shmalloc_trim_flags;
 

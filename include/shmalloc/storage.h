@@ -43,7 +43,8 @@ typedef enum shmalloc_mapped_flags {
 /** Bits of shmalloc_storage_params.flags. */
 typedef enum shmalloc_storage_flags {
   SHMALLOC_STORAGE_ZEROED = 1, /**< new memory is all 0; that of MAP* is so anyway, and what exists stays as it is */
-  SHMALLOC_STORAGE_ISOLATED = 2 /**< pages and a descriptor of its own, for receivers that must not see its neighbours. Of kind SHARED all
+  SHMALLOC_STORAGE_ISOLATED =
+      2 /**< pages and a descriptor of its own, for receivers that must not see its neighbours, or must not write. Of kind SHARED all
                                      who open one storage of a segment can read and write the others in it; every other kind isolates anyway */
 } shmalloc_storage_flags;
 

@@ -123,7 +123,7 @@ static void descriptors_travel_beside_the_bytes(void **state) {
   struct handle handle = export_of(storage, SHMALLOC_EXPORT_DESCRIPTOR, SHMALLOC_TIME_DEFAULT);
   assert_int_equal(handle_info(&handle).route, SHMALLOC_HANDLE_ROUTE_DESCRIPTOR);
   FAILS(INVALID, "needs the descriptor", import_of(&handle, 0, &imported, err));
-  FAILS(NO_SPACE, "one descriptor", shmalloc_storage_export_fds(storage, NULL, fds, &count, err));
+  FAILS(NO_SPACE, "has 1 descriptor", shmalloc_storage_export_fds(storage, NULL, fds, &count, err));
   assert_int_equal(count, 1);
   count = 2;
   OK(shmalloc_storage_export_fds(storage, NULL, fds, &count, err));

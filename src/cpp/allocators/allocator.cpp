@@ -18,7 +18,6 @@ constinit std::atomic<std::uint64_t> next_id{1};
 Result<Ref<Allocator>> make_kind(int kind) {
   Allocator *made = nullptr;
   switch (kind) {
-    case SHMALLOC_ALLOCATOR_KIND_DEFAULT:
     case SHMALLOC_ALLOCATOR_KIND_MAP:
       made = new (std::nothrow) MapAllocator();
       break;
@@ -28,6 +27,7 @@ Result<Ref<Allocator>> make_kind(int kind) {
     case SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED:
       made = new (std::nothrow) MapRefcountedAllocator();
       break;
+    case SHMALLOC_ALLOCATOR_KIND_DEFAULT:
     case SHMALLOC_ALLOCATOR_KIND_SHARED:
       made = new (std::nothrow) SharedAllocator();
       break;

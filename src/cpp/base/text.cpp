@@ -112,8 +112,30 @@ bool parse_number(std::string_view text, std::uint64_t *out, int base) {
   return !text.empty() && error == std::errc() && stop == end;
 }
 
+namespace {
+
+#if defined(__x86_64__)
+// The same by the processor's own instruction, eight bytes at a time.
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_fast(const std::uint8_t *at, std::size_t size) {
+  std::uint64_t crc = ~0U;
+  for (; size >= 8; size -= 8, at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, 8);
+    crc = __builtin_ia32_crc32di(crc, word);
+  }
+  auto rest = static_cast<std::uint32_t>(crc);
+  for (; size > 0; --size, ++at) rest = __builtin_ia32_crc32qi(rest, *at);
+  return ~rest;
+}
+#endif
+
+}  // namespace
+
 std::uint32_t crc32c(const void *bytes, std::size_t size) {
   const auto *at = static_cast<const std::uint8_t *>(bytes);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("sse4.2")) return crc32c_fast(at, size);
+#endif
   std::uint32_t crc = ~0U;
   for (std::size_t i = 0; i < size; ++i) crc = kCrc[(crc ^ at[i]) & 255U] ^ (crc >> 8);
   return ~crc;

@@ -6,8 +6,8 @@
 #include <mutex>
 #include <new>
 
-#include "allocators/shared/locks.hpp"
 #include "allocators/shared/heap.hpp"
+#include "allocators/shared/locks.hpp"
 #include "base/fork.hpp"
 
 namespace shmalloc {

@@ -31,11 +31,8 @@ Result<bool> SharedAllocator::pooled(std::size_t size, const shmalloc_storage_pa
     return fail(SHMALLOC_STATUS_INVALID, 0,
                 "name, mapped, file_offset, page_size and mode are for storages of kind MAP, not SHARED");
   }
-  if (isolated || size == 0) return false;
-  if (params.capacity > size)
-    return fail(SHMALLOC_STATUS_INVALID, 0, "capacity: storages of kind SHARED can't grow, but for ISOLATED ones");
-  if (params.numa_node != 0)
-    return fail(SHMALLOC_STATUS_INVALID, 0, "numa_node: of kind SHARED it is the allocator's, but for ISOLATED storages");
+  // What can grow, or lies on a node of its own choice, has pages of its own.
+  if (isolated || size == 0 || params.capacity > size || params.numa_node != 0) return false;
   if (params.alignment > (std::uint64_t{1} << 30))
     return fail(SHMALLOC_STATUS_INVALID, 0, "alignment must be at most 2^30 in a segment, not %llu",
                 static_cast<unsigned long long>(params.alignment));

@@ -110,7 +110,7 @@ Decoded decode(const std::uint8_t *bytes, std::size_t length, Handle *out, const
   out->name = std::string_view(reinterpret_cast<const char *>(bytes) + kHandleFixed, name);
   if (out->name.find('\0') != std::string_view::npos) return corrupt("its name has a zero byte");
   if (out->in_segment()) {
-    if (kHandleFixed + name + kSegmentPart > length || out->header != 0)
+    if (kHandleFixed + name + kSegmentPart > length || out->header != 0 || out->size != out->capacity)
       return corrupt("it does not say where in its segment it is");
     const std::uint8_t *part = bytes + kHandleFixed + name;
     std::memcpy(out->segment, part, sizeof out->segment);
