@@ -43,7 +43,10 @@ typedef enum shmalloc_allocator_flags {
  *    pages          SHARED: huge: 2 MiB pages, or UNSUPPORTED; small; auto: huge where the machine gives them (auto). See
  *                   shmalloc_machine_describe
  *    sealed         SHARED: 1: only memory that no peer can cut short (STORAGE_STATE_SEALED), though huge pages may not be had then (0)
- *  Keys that a kind does not have are INVALID for it. numa_node and export_ttl_ms go with SHARED too. */
+ *    named          SHARED: 1: segments are shm objects with unguessable names, which lead to them from everywhere on the machine. No huge
+ *                   pages then, and a peer that cuts such an object short makes everybody who touches it raise SIGBUS, calls of
+ *                   shmalloc on its storages included: for peers that you trust (0)
+ *  Keys that a kind does not have are INVALID for it. numa_node, prefix, mode and export_ttl_ms go with SHARED too. */
 typedef struct shmalloc_allocator_params {
   size_t struct_size;
   shmalloc_device device;

@@ -45,12 +45,12 @@ constexpr Key kKeys[] = {
        return true;
      },
      [](const Settings &settings) { return std::to_string(settings.numa_node); }},
-    {"prefix", kMapKeys, "1 to 31 of A-Z a-z 0-9 . _ -",
+    {"prefix", kMapKeys | kSharedKeys, "1 to 31 of A-Z a-z 0-9 . _ -",
      [](std::string_view value, Settings *settings) {
        return valid_prefix(value) && copy_text(value, settings->prefix, sizeof settings->prefix);
      },
      [](const Settings &settings) { return std::string(settings.prefix); }},
-    {"mode", kMapKeys, "permission bits in octal, 0 to 0777",
+    {"mode", kMapKeys | kSharedKeys, "permission bits in octal, 0 to 0777",
      [](std::string_view value, Settings *settings) {
        std::uint64_t mode = 0;
        if (!parse_number(value, &mode, 8) || mode > 0777) return false;
@@ -106,6 +106,12 @@ constexpr Key kKeys[] = {
        return value == "0" || value == "1";
      },
      [](const Settings &settings) { return std::string(settings.sealed ? "1" : "0"); }},
+    {"named", kSharedKeys, "0 or 1",
+     [](std::string_view value, Settings *settings) {
+       settings->named = value == "1";
+       return value == "0" || value == "1";
+     },
+     [](const Settings &settings) { return std::string(settings.named ? "1" : "0"); }},
 };
 
 const Key *find(std::string_view name, std::uint32_t kinds) {

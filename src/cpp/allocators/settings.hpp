@@ -25,6 +25,7 @@ struct Settings {
   std::uint64_t watermark = std::uint64_t{256} << 20;
   std::uint8_t pages = 0;  // os::Pages
   bool sealed = false;
+  bool named = false;
 };
 
 // Which keys a kind has.

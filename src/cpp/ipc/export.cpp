@@ -82,7 +82,18 @@ Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
   handle.kind = wire::kSegmentKind;
   handle.size = handle.capacity = ticket.size;
   handle.offset = ticket.offset;
-  handle.route = (flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0 ? SHMALLOC_HANDLE_ROUTE_DESCRIPTOR : SHMALLOC_HANDLE_ROUTE_PROCESS;
+  handle.route = SHMALLOC_HANDLE_ROUTE_PROCESS;
+  if ((flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0) {
+    // Descriptors are for receivers who need not trust us, and what has a name can be cut short.
+    if (!segment.name().empty()) {
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+                  "segments with names are opened by a handle's bytes alone, not by descriptors or messages");
+    }
+    handle.route = SHMALLOC_HANDLE_ROUTE_DESCRIPTOR;
+  } else if (!segment.name().empty()) {
+    handle.route = SHMALLOC_HANDLE_ROUTE_SHM;
+    handle.name = segment.name();
+  }
   handle.object_device = segment.identity().device;
   handle.inode = segment.identity().inode;
   handle.born_ns = segment.identity().born_ns;

@@ -161,6 +161,14 @@ Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::si
     SHMALLOC_TRY(data, os::duplicate(fds[1]));
     return Segment::attach(std::move(control), std::move(data), handle.segment);
   }
+  const os::Identity data_identity{handle.data_device, handle.data_inode, handle.data_born_ns};
+  if (handle.route == SHMALLOC_HANDLE_ROUTE_SHM) {
+    const std::string name(handle.name);
+    SHMALLOC_TRY(path, shm_path(name.c_str()));
+    SHMALLOC_TRY(control, open_meant(path.c_str(), identity_of(handle), false, name.c_str()));
+    SHMALLOC_TRY(data, open_meant((path + Segment::kDataSuffix).c_str(), data_identity, false, name.c_str()));
+    return Segment::attach(std::move(control), std::move(data), handle.segment, name.c_str());
+  }
   if (handle.route != SHMALLOC_HANDLE_ROUTE_PROCESS) {
     return fail(SHMALLOC_STATUS_INVALID, 0,
                 "this handle needs the two descriptors that belong to it (shmalloc_storage_export_fds): this process does not have "
@@ -169,9 +177,9 @@ Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::si
   SHMALLOC_TRY(control, open_by_process(handle, false));
   wire::Handle of_data = handle;
   of_data.fd = handle.data_fd;
-  of_data.object_device = handle.data_device;
-  of_data.inode = handle.data_inode;
-  of_data.born_ns = handle.data_born_ns;
+  of_data.object_device = data_identity.device;
+  of_data.inode = data_identity.inode;
+  of_data.born_ns = data_identity.born_ns;
   SHMALLOC_TRY(data, open_by_process(of_data, false));
   return Segment::attach(std::move(control), std::move(data), handle.segment);
 }

@@ -2,6 +2,7 @@
 // fork takes them all, so the child finds them free and what they guard whole.
 #include <cstdlib>
 
+#include "allocators/shared/heap.hpp"
 #include "base/log.hpp"
 #include "os/calls.hpp"
 #include "storage/lingering.hpp"
@@ -46,6 +47,7 @@ void at_exit() {
   exiting.store(true, std::memory_order_relaxed);
   Handle::drain_deferred();
   end_all();
+  Heap::at_exit();
 }
 
 }  // namespace

@@ -364,6 +364,8 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
   request.pages = settings.pages;
   request.sealed = settings.sealed;
   request.numa_node = settings.numa_node;
+  if (settings.named) request.prefix = settings.prefix;
+  request.mode = settings.mode;
   SHMALLOC_TRY(arena, Arena::make(request));
   arena->heap = this;
   if (auto extended = arena->extend(length, alignment, settings.growth); !extended) {

@@ -79,6 +79,8 @@ class Heap {
   static bool find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context);
 
   static void in_child();
+  // Names would be left behind.
+  static void at_exit();
 
  private:
   static void end_thread(void *);

@@ -250,6 +250,13 @@ void Heap::count_without_cache(const Block &block, int sign, std::size_t size) {
   (sign > 0 ? ended_.requested_bytes : ended_.returned_bytes) += static_cast<std::int64_t>(size);
 }
 
+void Heap::at_exit() {
+  const std::lock_guard lock(heaps_mutex());
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) arena->segment->remove_names();
+  }
+}
+
 // The segments are the parent's: here they stay as they are, and new storages come from new ones. Other threads' lists are nobody's now.
 void Heap::in_child() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <new>
 
+#include "allocators/map/map.hpp"
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
 #include "base/due.hpp"
@@ -143,6 +144,7 @@ void Segment::unmap() {
   lost_epoch_ = 0;
   ancestors_.clear();
   children_.clear();
+  name_.clear();
   head_ = nullptr;
 }
 
@@ -178,16 +180,33 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
     }
   } undo{segment};
   Segment &self = *segment;
-  SHMALLOC_TRY(control, os::make_memfd("shmalloc_control", 0));
-  SHMALLOC_TRY(file, os::make_segment_file("shmalloc_segment", static_cast<os::Pages>(request.pages), request.sealed));
+  // With a name both lie in /dev/shm, where they get it last.
+  const bool named = request.prefix != nullptr;
+  const auto unnamed = [&request]() -> Result<os::UniqueFd> {
+    os::UniqueFd made = os::make_unnamed(os::kShmDirectory, request.mode);
+    if (!made) return fail_errno(errno, "making a shm object failed%s", os::hint_for(errno, os::kShmDirectory).text);
+    SHMALLOC_TRY(ours, os::lock_presence(made.get(), false));
+    if (!ours) return fail(SHMALLOC_STATUS_INTERNAL, 0, "somebody else has a shm object that was just made");
+    return made;
+  };
+  SHMALLOC_TRY(control, named ? unnamed() : os::make_memfd("shmalloc_control", 0));
+  auto file = os::SegmentFile();
+  if (named) {
+    SHMALLOC_TRY(data, unnamed());
+    file.fd = std::move(data);
+  } else {
+    SHMALLOC_TRY(made, os::make_segment_file("shmalloc_segment", static_cast<os::Pages>(request.pages), request.sealed));
+    file = std::move(made);
+  }
+  const os::Limits limits = named ? os::Limits{os::kShmDirectory, true} : os::Limits{nullptr, true};
   self.slot_count_ = kMostSlots;
   while (self.slot_count_ > kFewestSlots && !os::check_file_limit(control_size(self.slot_count_), "")) self.slot_count_ /= 4;
   const std::uint64_t size = control_size(self.slot_count_);
   SHMALLOC_CHECK(os::check_file_limit(size, "the control of a segment"));
   if (os::calls.ftruncate(control.get(), static_cast<off_t>(size)) != 0)
     return fail_errno(errno, "sizing a segment's control failed");
-  SHMALLOC_CHECK(os::reserve(control.get(), 0, wire::kSegmentHead, size, {nullptr, true}, "the control of a segment"));
-  SHMALLOC_CHECK(os::add_seals(control.get(), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, "the control of a segment"));
+  SHMALLOC_CHECK(os::reserve(control.get(), 0, wire::kSegmentHead, size, limits, "the control of a segment"));
+  if (!named) SHMALLOC_CHECK(os::add_seals(control.get(), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, "the control of a segment"));
   SHMALLOC_TRY(control_map, os::Mapping::map(control.get(), 0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0,
                                              "the control of a segment"));
   self.control_map_ = std::move(control_map);
@@ -233,15 +252,40 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
   head.data_born_ns = data_facts.identity.born_ns;
   head.owner_pid = os::calls.getpid();
   head.created_ns = static_cast<std::int64_t>(facts.identity.born_ns);
+  if (named) SHMALLOC_CHECK(self.give_names(request.prefix));
   self.publish();
   undo.segment = nullptr;
   return segment;
 }
 
+Result<void> Segment::give_names(const char *prefix) {
+  SHMALLOC_TRY(name, new_name(prefix));
+  const std::string path = os::kShmDirectory + name;
+  const std::string data_path = path + kDataSuffix;
+  if (const int error = os::give_name(data_.get(), data_path.c_str()); error != 0)
+    return fail_errno(error, "naming the shm object %s failed%s", data_path.c_str(), os::hint_for(error, os::kShmDirectory).text);
+  if (const int error = os::give_name(control_.get(), path.c_str()); error != 0) {
+    os::calls.unlink(data_path.c_str());
+    return fail_errno(error, "naming the shm object %s failed%s", path.c_str(), os::hint_for(error, os::kShmDirectory).text);
+  }
+  name_ = std::move(name);
+  return {};
+}
+
+// The owner's: nobody comes by them any more.
+void Segment::remove_names() {
+  if (name_.empty() || !owned()) return;
+  const std::string path = os::kShmDirectory + name_;
+  static_cast<void>(os::remove_name(path.c_str(), identity_));
+  const os::Identity data{head_->data_device, head_->data_inode, head_->data_born_ns};
+  static_cast<void>(os::remove_name((path + kDataSuffix).c_str(), data));
+  name_.clear();
+}
+
 // With the mutex.
 Segment *Segment::find_locked(const std::uint8_t *id) { return find(id); }
 
-Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const std::uint8_t *id) {
+Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const std::uint8_t *id, const char *name) {
   const std::lock_guard lock(mutex);
   if (Segment *there = find_locked(id); there != nullptr) return there;
   SHMALLOC_TRY(segment, unused());
@@ -255,7 +299,13 @@ Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const
   SHMALLOC_TRY(facts, os::look(control.get(), "the control of a segment"));
   SHMALLOC_TRY(data_facts, os::look(data.get(), "the data of a segment"));
   constexpr int kFixed = F_SEAL_SHRINK | F_SEAL_GROW;
-  if ((os::seals_of(control.get()) & kFixed) != kFixed || facts.size < control_size(1)) {
+  if (name != nullptr) {
+    // By a name: whoever removes it because nobody has it locks it first.
+    SHMALLOC_TRY(control_kept, os::lock_presence(control.get(), false));
+    SHMALLOC_TRY(data_kept, os::lock_presence(data.get(), false));
+    if (!control_kept || !data_kept) return fail(SHMALLOC_STATUS_STALE, 0, "the segment %s is being removed", name);
+    self.name_ = name;
+  } else if ((os::seals_of(control.get()) & kFixed) != kFixed || facts.size < control_size(1)) {
     return fail(SHMALLOC_STATUS_CORRUPT, 0,
                 "what should be the control of a segment could be cut short by others: it is none of ours");
   }
@@ -308,7 +358,9 @@ Result<void> Segment::reserve(std::uint64_t from, std::uint64_t to) {
   if (advise_) {  // Touched through the mapping they are huge; reserve finds them there.
     static_cast<void>(os::calls.madvise(data() + from, to - from, MADV_POPULATE_WRITE));
   }
-  if (auto reserved = os::reserve(data_.get(), from, to, capacity(), {nullptr, true}, "a segment"); !reserved) {
+  if (auto reserved =
+          os::reserve(data_.get(), from, to, capacity(), {name_.empty() ? nullptr : os::kShmDirectory, true}, "a segment");
+      !reserved) {
     punch(from, to);  // What it got.
     return reserved;
   }
@@ -329,8 +381,8 @@ Result<std::uint32_t> Segment::new_slot() {
     return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the segment has %u exported storages: there is no room for more", slot_count_);
   if (index % kPiece == 0) {
     const std::uint64_t end = std::min(control_size(index + kPiece), control_size(slot_count_));
-    SHMALLOC_CHECK(os::reserve(control_.get(), control_size(index), end, control_size(slot_count_), {nullptr, true},
-                               "the control of a segment"));
+    SHMALLOC_CHECK(os::reserve(control_.get(), control_size(index), end, control_size(slot_count_),
+                               {name_.empty() ? nullptr : os::kShmDirectory, true}, "the control of a segment"));
   }
   head_->slots_used.store(index + 1, std::memory_order_release);
   return index;
@@ -343,10 +395,12 @@ void Segment::close_as_owner() {
       const std::lock_guard lock(mutex);
       if (place_.load(std::memory_order_relaxed) < 0 && !claim_place()) return;
     }
+    remove_names();
     owner_.store(false, std::memory_order_relaxed);
     mark_locals();
   }
   const std::lock_guard lock(mutex);
+  remove_names();
   owner_.store(false, std::memory_order_relaxed);
   head_->closed.store(1, std::memory_order_release);
   owner_lock_ = false;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/result.hpp"
@@ -24,6 +25,8 @@ struct SegmentRequest {
   std::uint8_t pages = 0;    // os::Pages
   bool sealed = false;
   int numa_node = -1;
+  const char *prefix = nullptr;  // of a name; NULL: none
+  std::uint32_t mode = 0600;
 };
 
 // Which storage in which segment: all that another process needs once it has the segment.
@@ -42,7 +45,7 @@ class Segment {
   // The one with this id, one use more; NULL if this process does not have it.
   static Segment *find(const std::uint8_t *id);
   // Maps what the descriptors lead to; one use. Somebody else may have done it meanwhile, then it is his.
-  static Result<Segment *> attach(os::UniqueFd control, os::UniqueFd data, const std::uint8_t *id);
+  static Result<Segment *> attach(os::UniqueFd control, os::UniqueFd data, const std::uint8_t *id, const char *name = nullptr);
   // The storage whose slot this process holds at the address; calls `visit` with it under the slot's lock.
   static bool find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context);
 
@@ -76,6 +79,10 @@ class Segment {
   int control_fd() const { return control_.get(); }
   int data_fd() const { return data_.get(); }
   const os::Identity &identity() const { return identity_; }
+  // Of the control, "/name"; the data's has a "d" behind it. "": none.
+  const std::string &name() const { return name_; }
+  void remove_names();
+  static constexpr char kDataSuffix[] = "d";
 
   // Takes back what the dead held; only when some time went by since it was done last, unless `now`.
   void clear_up(bool now);
@@ -105,6 +112,7 @@ class Segment {
   static Result<Segment *> unused();
   static Segment *find_locked(const std::uint8_t *id);
   Result<void> map(const SegmentRequest *request);
+  Result<void> give_names(const char *prefix);
   void unmap();
   bool retain_if_alive();
   bool end_if_unused();
@@ -143,6 +151,7 @@ class Segment {
   std::atomic<std::int64_t> cleared_up_{0};
   os::UniqueFd control_, data_;
   os::Identity identity_;  // of the control
+  std::string name_;
   os::Mapping control_map_, data_map_, read_only_map_, local_map_;
   std::atomic<char *> read_only_{nullptr};
   os::Mapping owner_keeper_;  // keeps the owner's lock, if that is us

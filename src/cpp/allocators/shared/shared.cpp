@@ -50,7 +50,7 @@ Result<std::unique_ptr<Memory>> SharedAllocator::make(std::size_t size, const sh
   }
   // A memfd of its own.
   const Settings current = settings();
-  SHMALLOC_TRY(plan, make_plan(0, false));
+  SHMALLOC_TRY(plan, make_plan(current.named ? std::uint32_t{SHMALLOC_MAPPED_SHAREDMEM} : 0, false));
   SHMALLOC_TRY(request, make_request(size, params, current));
   std::unique_ptr<MapMemory> empty(new (std::nothrow) MapMemory());
   if (empty == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
