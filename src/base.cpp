@@ -3,13 +3,10 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "boundary.hpp"
-#include "os/process.hpp"
 
 namespace shmalloc {
 
 void catch_up_slowly() {
-  const std::int64_t when = due_at.load(std::memory_order_relaxed);
-  if (when != 0 && when > os::coarse_now()) return;
   due_at.exchange(kNever, std::memory_order_acq_rel);
   Handle::drain_deferred();
   end_expired(0, 0);

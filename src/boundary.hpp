@@ -5,6 +5,7 @@
 
 #include "allocators/shared/shared.hpp"
 #include "base/sized.hpp"
+#include "os/process.hpp"
 #include "shmalloc.h"
 #include "storage/lingering.hpp"
 #include "storage/storage.hpp"
@@ -47,11 +48,16 @@ shmalloc_status guard(shmalloc_error *err, Function body) noexcept {
 }
 
 void catch_up_slowly();
+inline bool behind() {
+  const std::int64_t when = due_at.load(std::memory_order_acquire);
+  if (when == kNever) [[likely]]
+    return false;
+  return when == 0 || when <= os::coarse_now();
+}
 
 // What calls marked +cb begin with: releases that finalizers put off, exports whose time is up.
 inline void catch_up() {
-  if (due_at.load(std::memory_order_acquire) != kNever) [[unlikely]]
-    catch_up_slowly();
+  if (behind()) catch_up_slowly();
 }
 
 // The same for calls that also need the process set up.

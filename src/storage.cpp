@@ -15,16 +15,17 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
                                         const shmalloc_storage_params *params, shmalloc_storage **out_storage,
                                         shmalloc_error *err) {
   static_cast<void>(stream);
-  return guard_work(err, [&]() -> Result<void> {
-    if (out_storage == nullptr) return missing("out_storage");
-    if (params == nullptr && allocator != nullptr && size != 0) {  // The common case, without a look at what was not given.
-      Allocator *from = unwrap(allocator);
-      if (SharedAllocator *pool = from != nullptr ? SharedAllocator::of(from) : nullptr; pool != nullptr) {
-        SHMALLOC_TRY(storage, Storage::make_shared(*pool, size, 0, false));
-        *out_storage = wrap(storage.take());
-        return {};
+  // The common case, with a look at what can't be left out: nothing here fails, so nothing has to be undone.
+  if (Allocator *from = params == nullptr && out_storage != nullptr ? unwrap(allocator) : nullptr; from != nullptr && !behind()) {
+    if (SharedAllocator *pool = SharedAllocator::of(from); pool != nullptr) {
+      if (Storage *made = Storage::make_quickly(*pool, size); made != nullptr) {
+        *out_storage = wrap(made);
+        return SHMALLOC_STATUS_OK;
       }
     }
+  }
+  return guard_work(err, [&]() -> Result<void> {
+    if (out_storage == nullptr) return missing("out_storage");
     SHMALLOC_TRY(known, read_sized(params, sizeof(shmalloc_storage_params), "shmalloc_storage_params"));
     constexpr std::uint32_t kKnown = SHMALLOC_STORAGE_ZEROED | SHMALLOC_STORAGE_ISOLATED;
     if ((known.flags & ~kKnown) != 0) {
@@ -101,6 +102,7 @@ void shmalloc_storage_retain(shmalloc_storage *storage) {
 
 void shmalloc_storage_release(shmalloc_storage *storage) {
   if (Storage *self = unwrap(storage); self != nullptr) self->release();
+  if (!behind()) return;
   static_cast<void>(guard(nullptr, []() -> Result<void> {
     catch_up();
     return {};

@@ -90,7 +90,7 @@ void Storage::put_shell() {
   move_shells(&own, &all, kMost / 2, &Storage::next_shell_);
 }
 
-void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
+inline void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
   if (numbers.next == numbers.end) {
     numbers.next = new_storage_id(1024);
     numbers.end = numbers.next + 1024;
@@ -102,9 +102,26 @@ void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
   imported_ = imported;
   pins_.store(0, std::memory_order_relaxed);
   closed_.store(false, std::memory_order_relaxed);
-  publish();
+  data_.store(shell_->data, std::memory_order_relaxed);
+  size_.store(shell_->size, std::memory_order_relaxed);
+  read_only_.store(shell_->read_only, std::memory_order_relaxed);
   shell_->storage.store(this, std::memory_order_relaxed);
   revive();
+}
+
+Storage *Storage::make_quickly(SharedAllocator &allocator, std::size_t size) {
+  Storage *shell = own.first;
+  if (shell == nullptr || shell->shell_ == nullptr || numbers.next == numbers.end || size == 0) [[unlikely]]
+    return nullptr;
+  SharedMemory *memory = shell->shell_;
+  memory->read_only = false;
+  memory->fork_generation = shmalloc::fork_generation();
+  if (!allocator.heap().allocate_quickly(size, false, memory)) [[unlikely]]
+    return nullptr;
+  own.first = shell->next_shell_;
+  --own.count;
+  shell->begin(SHMALLOC_ALLOCATOR_KIND_SHARED, false);
+  return shell;
 }
 
 Result<Ref<Storage>> Storage::make_shared(SharedAllocator &allocator, std::size_t size, std::uint64_t alignment, bool zeroed) {

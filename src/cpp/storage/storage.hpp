@@ -24,6 +24,8 @@ class Storage final : public Handle {
                                    bool imported);
   // In a segment: a block of the allocator's, or what the ticket speaks of. The use of the segment is taken, on failure given back.
   static Result<Ref<Storage>> make_shared(SharedAllocator &allocator, std::size_t size, std::uint64_t alignment, bool zeroed);
+  // The same for the common case: NULL if it is not that.
+  static Storage *make_quickly(SharedAllocator &allocator, std::size_t size);
   static Result<Ref<Storage>> hold_shared(Segment *segment, const Ticket &ticket, bool read_only);
   static Result<Ref<Storage>> find(std::uint64_t address, std::size_t *offset);
 

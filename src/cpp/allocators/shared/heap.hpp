@@ -27,7 +27,13 @@ class Heap {
 
   // Fills `memory`; its segment and block are the heap's until it is given back.
   Result<void> allocate(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory) {
-    if (alignment <= classes::kGrain && size <= classes::kLargestCached) [[likely]] {
+    if (alignment <= classes::kGrain && allocate_quickly(size, zeroed, memory)) [[likely]]
+      return {};
+    return allocate_slowly(size, alignment, zeroed, memory);
+  }
+  // The common path: false, and nothing done, if this thread has nothing ready.
+  bool allocate_quickly(std::size_t size, bool zeroed, SharedMemory *memory) {
+    if (size <= classes::kLargestCached) [[likely]] {
       const std::uint32_t index = classes::class_of(size);
       ThreadCache *own = own_caches;
       if (own != nullptr && own->heap_id == id_) [[likely]] {
@@ -37,11 +43,11 @@ class Heap {
           --magazine.count;
           begin(block, size, zeroed, memory);
           own->count_in(*block, size);
-          return {};
+          return true;
         }
       }
     }
-    return allocate_slowly(size, alignment, zeroed, memory);
+    return false;
   }
   void free(SharedMemory *memory) {
     Block *block = memory->block;
