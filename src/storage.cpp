@@ -14,7 +14,6 @@ using namespace shmalloc;  // NOLINT(google-build-using-namespace)
 shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,
                                         const shmalloc_storage_params *params, shmalloc_storage **out_storage,
                                         shmalloc_error *err) {
-  static_cast<void>(stream);
   return guard_work(err, [&]() -> Result<void> {
     if (out_storage == nullptr) return missing("out_storage");
     SHMALLOC_TRY(known, read_sized(params, sizeof(shmalloc_storage_params), "shmalloc_storage_params"));
@@ -27,9 +26,10 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
                   static_cast<unsigned long long>(known.alignment));
     }
     SHMALLOC_TRY(from, allocator_or_current(allocator));
-    SHMALLOC_TRY(memory, from->make(size, known));
-    const shmalloc_allocator_kind kind = from->kind();
-    SHMALLOC_TRY(storage, Storage::make(std::move(memory), std::move(from), kind, false));
+    SHMALLOC_TRY(storage, from->recorder().watch(size, stream, [&]() -> Result<Ref<Storage>> {
+      SHMALLOC_TRY(memory, from->make(size, known));
+      return Storage::make(std::move(memory), Ref<Allocator>::retain(from.get()), from->kind(), false);
+    }));
     *out_storage = wrap(storage.take());
     return {};
   });

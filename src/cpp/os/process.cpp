@@ -1,5 +1,7 @@
 #include "os/process.hpp"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -50,5 +52,13 @@ std::int64_t coarse_now() {
   clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
   return static_cast<std::int64_t>(time.tv_sec) * 1000000000 + time.tv_nsec;
 }
+
+std::int64_t wall_now() {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return static_cast<std::int64_t>(time.tv_sec) * 1000000000 + time.tv_nsec;
+}
+
+std::int32_t thread_id() { return gettid(); }
 
 }  // namespace shmalloc::os

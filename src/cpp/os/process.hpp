@@ -17,5 +17,10 @@ std::uint64_t own_start_time(int own_pid);
 
 // Nanoseconds of the monotonic clock, cheap and coarse (some milliseconds).
 std::int64_t coarse_now();
+// Nanoseconds since 1970.
+std::int64_t wall_now();
+
+// The kernel's number of this thread.
+std::int32_t thread_id();
 
 }  // namespace shmalloc::os

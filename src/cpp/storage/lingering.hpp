@@ -16,6 +16,8 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
 std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes);
 // True if end_expired might have something to do; cheap.
 bool any_expired();
+// Shows each of them, with the list locked.
+void visit_lingering(void (*visit)(Memory &memory, void *to), void *to);
 // Gives back everything, at exit.
 void end_all();
 

@@ -19,6 +19,7 @@ class Storage final : public Handle {
   static Result<Ref<Storage>> make(std::unique_ptr<Memory> memory, Ref<Allocator> allocator, shmalloc_allocator_kind kind,
                                    bool imported);
   static Result<Ref<Storage>> find(std::uint64_t address, std::size_t *offset);
+  static std::vector<Ref<Storage>> all();  // that have bytes, or room for them
 
   void *data() const { return size_.load(std::memory_order_relaxed) != 0 ? data_.load(std::memory_order_relaxed) : nullptr; }
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
