@@ -56,15 +56,17 @@ Result<Ref<Storage>> Storage::make(std::unique_ptr<Memory> memory, Ref<Allocator
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }
   storage->memory_ = std::move(memory);
+  storage->count_in();  // Before others can find it: whoever takes a snapshot reads what this writes.
   try {
     storage->enter(storage->memory_->data);
   } catch (...) {
+    storage->count_out();
+    storage->memory_->account.end();
     storage->memory_->discard();
     storage->memory_.reset();
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of storages");
   }
   storage->publish();
-  storage->count_in();
   return storage;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 namespace shmalloc::trace {
 
@@ -29,9 +30,15 @@ void Statistics::fill(shmalloc_statistics *out, bool one_segment_a_block) const 
   shmalloc_stat *const arrays[] = {out->allocation,      out->segment,        out->active,       out->inactive_split,
                                    out->allocated_bytes, out->reserved_bytes, out->active_bytes, out->inactive_split_bytes,
                                    out->requested_bytes};
-  static_assert(sizeof arrays / sizeof *arrays == kQuantities);
+  static_assert(std::size(arrays) == kQuantities);
   for (int quantity = 0; quantity < kQuantities; ++quantity) {
     for (int pool = 0; pool < kPools; ++pool) arrays[quantity][pool] = arrays_[quantity][pool].read();
+    // Each was counted as freed in its pool only.
+    const shmalloc_stat &small = arrays[quantity][SHMALLOC_STAT_POOL_SMALL];
+    const shmalloc_stat &large = arrays[quantity][SHMALLOC_STAT_POOL_LARGE];
+    shmalloc_stat &all = arrays[quantity][SHMALLOC_STAT_POOL_ALL];
+    all.allocated = small.allocated + large.allocated;
+    all.freed = small.freed + large.freed;
   }
   if (one_segment_a_block) {
     std::memcpy(out->segment, out->active, sizeof out->segment);
