@@ -23,12 +23,6 @@ State: 'held' by HOLDERS processes, of which PID is one; 'abandoned'; with '?'
 where some processes could not be looked into.
 )";
 
-std::string short_state(std::uint32_t state) {
-  std::string word = (state & SHMALLOC_OBJECT_ABANDONED) != 0 ? "abandoned" : "held";
-  if ((state & SHMALLOC_OBJECT_UNCERTAIN) != 0) word += '?';
-  return word;
-}
-
 int run(const Arguments &arguments, bool json) {
   arguments.none();
   std::vector<shmalloc_object_info> objects = shared_objects(prefix_of(arguments));
@@ -57,7 +51,7 @@ int run(const Arguments &arguments, bool json) {
     const std::string pid = object.holder_pid != 0 ? std::to_string(object.holder_pid) : "-";
     std::vector<std::string> cells = {printable(object.name),       maker_name(object.maker),       format_size(object.size),
                                       format_size(object.resident), std::to_string(object.holders), pid,
-                                      short_state(object.state)};
+                                      held_word(object.state)};
     if (detailed) {
       const bool counted = (object.state & SHMALLOC_OBJECT_COUNTED) != 0;
       char mode[16];

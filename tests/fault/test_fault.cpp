@@ -203,6 +203,30 @@ void growing_and_sealing() {
   ok(shmalloc_storage_copy(s.all[3], 1, s.all[3], 0, 69000, 0, 0, &last));  // with the kernel's help
 }
 
+// Whatever fails, what is released is not counted any more, and nobody's storage fails because of a history.
+void traced() {
+  for (const auto kind : {SHMALLOC_ALLOCATOR_KIND_DIRECT, SHMALLOC_ALLOCATOR_KIND_MAP}) {
+    Made from(kind, kind == SHMALLOC_ALLOCATOR_KIND_MAP ? "export_ttl_ms:0" : "");
+    if (from.allocator == nullptr) return;
+    shmalloc_history_params params = SHMALLOC_INIT(shmalloc_history_params);
+    params.flags = SHMALLOC_HISTORY_RECORD;
+    params.max_entries = 5;
+    ok(shmalloc_allocator_record_history(from.allocator, &params, &last));
+    {
+      Storages s;
+      for (int i = 0; i < 3; ++i) ok(shmalloc_storage_create(from.allocator, 5000, 0, nullptr, &s.all[i], &last));
+      ok(shmalloc_allocator_snapshot(from.allocator, nullptr, from.allocator, &s.all[3], &last));
+    }
+    Storages s;
+    ok(shmalloc_allocator_snapshot(from.allocator, nullptr, nullptr, &s.all[0], &last));
+    shmalloc_statistics now = SHMALLOC_INIT(shmalloc_statistics);
+    if (!ok(shmalloc_allocator_get_statistics(from.allocator, &now, &last))) continue;
+    if (now.active[0].current != 0 || now.active_bytes[0].current != 0 || now.requested_bytes[0].current != 0)
+      fail_msg("%lld blocks are counted, none is there", static_cast<long long>(now.active[0].current));
+    if (now.num_ooms > 1) fail_msg("one failure is counted %lld times", static_cast<long long>(now.num_ooms));
+  }
+}
+
 int32_t see(const shmalloc_object_info *object, void *) { return object->struct_size == 0; }
 
 void machine() {
@@ -358,6 +382,7 @@ SCENARIO(segments)
 SCENARIO(segments_inside)
 SCENARIO(manager)
 SCENARIO(settings)
+SCENARIO(traced)
 
 // The very first call of a process sets it up: that may fail too, and be tried again.
 void the_first_call_may_fail(void **) {
@@ -386,7 +411,7 @@ int main() {
       cmocka_unit_test(moving_survives),          cmocka_unit_test(growing_and_sealing_survives),
       cmocka_unit_test(machine_survives),         cmocka_unit_test(segments_survives),
       cmocka_unit_test(segments_inside_survives), cmocka_unit_test(manager_survives),
-      cmocka_unit_test(settings_survives),
+      cmocka_unit_test(settings_survives),        cmocka_unit_test(traced_survives),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

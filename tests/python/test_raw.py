@@ -359,6 +359,31 @@ class Raw(Case):
         self.lib.storage_release(storage)
         self.lib.allocator_release(allocator)
 
+    # ---- trace.h ----
+
+    def test_what_an_allocator_did(self):
+        allocator, statistics = self.allocator('DIRECT'), _raw.make(_raw.Statistics)
+        params = _raw.make(_raw.HistoryParams)
+        params.flags, params.max_entries = C['SHMALLOC_HISTORY_RECORD'], 10
+        self.ok('allocator_record_history', allocator, byref(params))
+        params.flags = 1 << 20
+        self.fails('UNSUPPORTED', 'allocator_record_history', allocator, byref(params))
+        self.lib.storage_release(self.storage(100, allocator=allocator))
+        self.ok('allocator_get_statistics', allocator, byref(statistics))
+        stat = statistics.requested_bytes[C['SHMALLOC_STAT_POOL_SMALL']]
+        self.assertEqual((stat.current, stat.peak, stat.allocated, stat.freed), (0, 100, 100, 100))
+        self.ok('allocator_reset_statistics', allocator, C['SHMALLOC_RESET_PEAKS'])
+        self.fails('UNSUPPORTED', 'allocator_reset_statistics', allocator, 1 << 20)
+        self.ok('allocator_get_statistics', None, byref(statistics))
+        text = self.out('allocator_snapshot', allocator, None, None)
+        data = ctypes.string_at(self.lib.storage_data(text), self.lib.storage_size(text))
+        self.assertEqual(len(json.loads(data)['device_traces'][0]), 6)
+        snapshot = _raw.make(_raw.SnapshotParams)
+        snapshot.format = 77
+        self.fails('UNSUPPORTED', 'allocator_snapshot', allocator, byref(snapshot), None, byref(c_void_p()))
+        self.lib.storage_release(text)
+        self.lib.allocator_release(allocator)
+
     # ---- torch.h ----
 
     def test_torch_refcount(self):

@@ -153,6 +153,34 @@ class Trim(enum.IntFlag):
     EXPIRED = _C['SHMALLOC_TRIM_EXPIRED']
 
 
+class StatPool(enum.IntEnum):
+    """Index of the raw arrays of statistics."""
+
+    ALL = _C['SHMALLOC_STAT_POOL_ALL']
+    SMALL = _C['SHMALLOC_STAT_POOL_SMALL']
+    LARGE = _C['SHMALLOC_STAT_POOL_LARGE']
+
+
+class Reset(enum.IntFlag):
+    """What reset_statistics begins anew."""
+
+    PEAKS = _C['SHMALLOC_RESET_PEAKS']
+    ACCUMULATED = _C['SHMALLOC_RESET_ACCUMULATED']
+
+
+class History(enum.IntFlag):
+    """What record_history does."""
+
+    RECORD = _C['SHMALLOC_HISTORY_RECORD']
+    CLEAR = _C['SHMALLOC_HISTORY_CLEAR']
+
+
+class SnapshotFormat(enum.IntEnum):
+    """What a snapshot is written as."""
+
+    JSON = _C['SHMALLOC_SNAPSHOT_FORMAT_JSON']
+
+
 E = TypeVar('E', bound=enum.Enum)
 
 

@@ -33,6 +33,7 @@ void set_next_deadline() {
 }
 
 void close(Entry &entry) {
+  entry.memory->account.end();
   const auto closed = entry.memory->close(entry.fork_generation != fork_generation());
   if (!closed) log(SHMALLOC_LOG_LEVEL_ERROR, "giving back an expired export: %s", closed.error().message);
 }
@@ -49,6 +50,8 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
   } catch (...) {
     return false;
   }
+  memory->account.keep();
+  if (SharedMemory *shared = memory->shared(); shared != nullptr) shared->linger();
   entries().push_back({std::move(memory), deadline, allocator_id, fork_generation});
   set_next_deadline();
   return true;
@@ -80,6 +83,11 @@ std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes) 
     ended += oldest.memory->size;
     close(oldest);
   }
+}
+
+void visit_lingering(void (*visit)(Memory &memory, void *to), void *to) {
+  const std::lock_guard lock(mutex);
+  for (Entry &entry : entries()) visit(*entry.memory, to);
 }
 
 void end_all() {

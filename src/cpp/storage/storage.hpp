@@ -28,6 +28,7 @@ class Storage final : public Handle {
   static Storage *make_quickly(SharedAllocator &allocator, std::size_t size);
   static Result<Ref<Storage>> hold_shared(Segment *segment, const Ticket &ticket, bool read_only);
   static Result<Ref<Storage>> find(std::uint64_t address, std::size_t *offset);
+  static std::vector<Ref<Storage>> all();  // that have bytes, or room for them
 
   void *data() const { return size_.load(std::memory_order_relaxed) != 0 ? data_.load(std::memory_order_relaxed) : nullptr; }
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }

@@ -117,6 +117,7 @@ void Heap::free_slowly(SharedMemory *memory) {
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
   const bool ready = !block->exported && block->epoch == segment->epoch();
+  if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
   } else {
@@ -130,6 +131,7 @@ void Heap::free_slowly(SharedMemory *memory) {
       (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
       limbo_end_ = block;
       limbo_count_.fetch_add(1, std::memory_order_relaxed);
+      limbo_out_.add(1, static_cast<std::int64_t>(block_size(*block)));
       Segment::want_maintenance();
     }
   }
@@ -159,6 +161,8 @@ void Heap::poll_limbo(std::size_t most, bool clear_up) {
     if (limbo_ == nullptr) limbo_end_ = nullptr;
     if (settle(block)) {
       limbo_count_.fetch_sub(1, std::memory_order_relaxed);
+      limbo_out_.add(-1, -static_cast<std::int64_t>(block_size(*block)));
+      tell(trace::Action::free_completed, *block, block_size(*block));
       give(block);
       continue;
     }
@@ -213,6 +217,7 @@ void Heap::unlink_slab(Slab *slab, std::uint32_t index) {
 void Heap::give(Block *block) {
   Arena *arena = block->arena;
   const auto start = static_cast<std::uint32_t>(block->offset / classes::kUnit);
+  hand_out(*block, -1);
   if (block->units == 0) {
     auto *slab = static_cast<Slab *>(arena->units[start].owner);
     if (slab->free == nullptr) link_slab(slab, block->index);
@@ -252,6 +257,7 @@ Result<Block *> Heap::take(std::uint32_t index, std::size_t size, std::uint64_t 
   const auto once = [&] { return index < classes::kSmallClasses ? take_small(index) : take_large(index, size, alignment); };
   auto taken = once();
   if (taken) return taken;
+  ++retries_;
   // What this thread keeps and what the dead held may be enough.
   if (ThreadCache *own = existing_cache(); own != nullptr) {
     for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
@@ -267,6 +273,7 @@ Block *Heap::take_from_slab(std::uint32_t index) {
   Block *block = slab->free;
   slab->free = block->next;
   ++slab->taken;
+  hand_out(*block, 1);
   if (slab->free == nullptr) unlink_slab(slab, index);
   return block;
 }
@@ -333,6 +340,7 @@ Result<Block *> Heap::take_large(std::uint32_t index, std::size_t size, std::uin
   block->units = static_cast<std::uint32_t>(length);
   block->used = true;
   arena->set_owner(*start, block->units, Unit::large, block);
+  hand_out(*block, 1);
   return block;
 }
 
@@ -346,6 +354,7 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
       return committed.error();
     }
     *found = arena;
+    note_reserved();
     return start;
   };
   for (Arena *arena = arenas_; arena != nullptr; arena = arena->next) {
@@ -374,6 +383,9 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
   }
   arena->next = arenas_;
   arenas_ = arena;
+  ++segments_made_;
+  allocator_.recorder().note(trace::Action::segment_alloc, reinterpret_cast<std::uintptr_t>(arena->segment->data()),
+                             std::uint64_t{arena->end} * classes::kUnit, 0, 0);
   return commit(arena, arena->take_span(length, alignment));
 }
 

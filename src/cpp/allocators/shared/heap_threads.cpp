@@ -115,17 +115,7 @@ HeapCounts Heap::counts() const {
   return counts;
 }
 
-std::uint64_t Heap::pending(std::uint64_t *bytes) const {
-  const std::lock_guard lock(heaps_mutex());
-  *bytes = 0;
-  for (const Block *block = limbo_; block != nullptr; block = block->next) {
-    *bytes += block->units != 0 ? block->units * classes::kUnit : classes::size_of(block->index);
-  }
-  return limbo_count_.load(std::memory_order_relaxed);
-}
-
 std::uint64_t Heap::reserved_bytes(std::uint64_t *segments) const {
-  const std::lock_guard lock(heaps_mutex());
   std::uint64_t bytes = 0;
   *segments = 0;
   for (const Arena *arena = arenas_; arena != nullptr; arena = arena->next) {
@@ -163,6 +153,9 @@ std::uint64_t Heap::drop_unused_arenas() {
     }
     *at = arena->next;
     bytes += arena->kept();
+    ++segments_ended_;
+    allocator_.recorder().note(trace::Action::segment_free, reinterpret_cast<std::uintptr_t>(arena->segment->data()),
+                               std::uint64_t{arena->end} * classes::kUnit, 0, 0);
     arena->destroy();
   }
   return bytes;
@@ -199,6 +192,7 @@ std::uint64_t Heap::trim_locked(std::uint64_t keep) {
     bytes += freed;
     kept -= freed;
   }
+  note_reserved();
   return bytes;
 }
 
@@ -269,6 +263,7 @@ void Heap::in_child() {
     heap->caches_ = nullptr;
     std::fill(std::begin(heap->slabs_), std::end(heap->slabs_), nullptr);
     heap->limbo_ = heap->limbo_end_ = nullptr;
+    heap->limbo_out_ = {};
     heap->limbo_count_.store(0, std::memory_order_relaxed);
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
