@@ -158,7 +158,8 @@ TEST(whoever_is_killed_the_others_keep_their_bytes) {
   for (int i = 0; i < kOwn; ++i) write_it(own[i]);
   char *before = picture(own_prefix());
   int received = 0;
-  for (int round = rounds(100); round > 0 || received == 0; --round) { /* however fast the children die, one is to get something through */
+  for (int round = rounds(100); round > 0 || received == 0;
+       --round) { /* however fast the children die, one is to get something through */
     int ends[2], count = 0;
     CHECK(socketpair(AF_UNIX, (round % 2 == 0 ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     const unsigned units = random_below(round <= 0 ? 100000 : round % 4 == 0 ? 2000 : 300);
