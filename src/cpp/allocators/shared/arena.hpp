@@ -23,9 +23,9 @@ struct Block {
   std::uint32_t index = 0;       // its class
   std::uint32_t units = 0;       // of its span; 0: part of a slab
   std::uint32_t slot = kNoSlot;  // kept from one storage to the next
-  std::uint32_t epoch = 0;       // of the segment's forks, when it was handed out
   bool exported = false;         // handles of the slot's generation may be about
   bool used = false;             // before: its bytes are not all 0
+  bool pinned = false;           // a forked child that has no place uses it: never free again
 };
 
 // Blocks of one small class.

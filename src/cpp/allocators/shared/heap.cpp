@@ -103,7 +103,7 @@ void Heap::put(Block *block, ThreadCache *own) {
   ++magazine.count;
 }
 
-// What was exported, what forked children may use, what this thread has enough of, what is too large to keep.
+// What was exported, or inherited by forked children, what this thread has enough of, what is too large to keep.
 void Heap::free_slowly(SharedMemory *memory) {
   Block *block = memory->block;
   const std::uint32_t index = block->index;
@@ -112,11 +112,11 @@ void Heap::free_slowly(SharedMemory *memory) {
   block->memory.store(nullptr, std::memory_order_relaxed);
   ThreadCache *own = cache();
   Segment *segment = block->arena->segment;
-  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) {
+  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot))) {
     block->exported = false;
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported && block->epoch == segment->epoch();
+  const bool ready = !block->exported && !block->pinned;
   if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
@@ -143,9 +143,9 @@ void Heap::free_slowly(SharedMemory *memory) {
 // Whether nobody else uses a block of limbo any more.
 bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
-  if (!block->exported && block->epoch != segment->epoch() && !promise(block, block_size(*block))) return false;
+  if (block->pinned) return false;
   if (block->exported) {
-    if (!segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) return false;
+    if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
     block->exported = false;
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }

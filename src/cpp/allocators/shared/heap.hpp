@@ -54,8 +54,7 @@ class Heap {
     Block *block = memory->block;
     const std::uint32_t index = block->index;
     ThreadCache *own = own_caches;
-    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported &&
-        block->epoch == block->arena->segment->epoch()) [[likely]] {
+    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported) [[likely]] {
       ThreadCache::Magazine &magazine = own->magazines[index];
       if (magazine.count < classes::kKeep[index]) [[likely]] {
         if (allocator_.recorder().history.on()) [[unlikely]]
@@ -95,6 +94,8 @@ class Heap {
   // As Segment::find_address, of what this process's allocators made.
   static bool find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context);
 
+  // Fork, between the segments' own steps: what is alive is held by the child too, and by nothing else of the parent's in the child.
+  static void before_fork();
   static void in_child();
   // Names would be left behind.
   static void at_exit();
@@ -114,7 +115,6 @@ class Heap {
   void flush(ThreadCache *cache, std::uint32_t index, std::uint32_t keep);
   static void begin(Block *block, std::size_t size, bool zeroed, SharedMemory *memory) {
     Segment *segment = block->arena->segment;
-    block->epoch = segment->epoch();
     memory->block = block;
     memory->segment = segment;
     memory->data = segment->data() + block->offset;

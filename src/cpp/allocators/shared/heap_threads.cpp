@@ -229,10 +229,14 @@ bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memo
   return false;
 }
 
-// A storage that a forked child inherited.
+// A storage that a forked child inherited: a handle to a slot, or to nothing that anybody counts.
 void Heap::free_inherited(const SharedMemory &memory) {
-  const std::lock_guard lock(heaps_mutex());
-  count_without_cache(*memory.block, -1, memory.size);
+  const Block &block = *memory.block;
+  {
+    const std::lock_guard lock(heaps_mutex());
+    count_without_cache(block, -1, memory.size);
+  }
+  if (block.exported && !block.pinned) block.arena->segment->let_go(block.slot, nullptr);
 }
 
 // With the mutex.
@@ -248,6 +252,42 @@ void Heap::at_exit() {
   const std::lock_guard lock(heaps_mutex());
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) arena->segment->remove_names();
+  }
+}
+
+namespace {
+
+template <class Function>
+void each_live_block(const Arena &arena, Function function) {
+  const auto look = [&function](Block &block) {
+    if (const SharedMemory *memory = block.memory.load(std::memory_order_acquire); memory != nullptr) function(block, memory->size);
+  };
+  for (std::uint32_t at = 0; at < arena.end;) {
+    const Unit &unit = arena.units[at];
+    if (unit.state == Unit::large) {
+      auto *block = static_cast<Block *>(unit.owner);
+      look(*block);
+      at += block->units;
+    } else if (unit.state == Unit::slab) {
+      auto *slab = static_cast<Slab *>(unit.owner);
+      for (std::uint32_t i = 0; i < slab->count; ++i) look(slab->blocks()[i]);
+      at += classes::kSlabUnits;
+    } else {
+      at += unit.state == Unit::free ? unit.length : 1;
+    }
+  }
+}
+
+}  // namespace
+
+void Heap::before_fork() {
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
+      each_live_block(*arena, [&](Block &block, std::size_t size) {
+        const bool held = (block.exported || heap->promise(&block, size)) && arena->segment->mark_for_child(block.slot);
+        if (!held) block.pinned = true;
+      });
+    }
   }
 }
 
@@ -268,6 +308,13 @@ void Heap::in_child() {
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
       heap->arenas_ = arena->next;
+      each_live_block(*arena, [&](Block &block, std::size_t) {
+        if (block.exported && !block.pinned) {
+          arena->segment->inherit(block.slot);
+        } else {
+          arena->segment->retain();  // Mapped for good.
+        }
+      });
       arena->next = heap->inherited_arenas_;
       heap->inherited_arenas_ = arena;
     }

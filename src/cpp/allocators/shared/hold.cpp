@@ -26,6 +26,11 @@ inline void pause() {
 #endif
 }
 
+Result<void> keep_byte(int fd, std::uint64_t byte) {
+  SHMALLOC_TRY(kept, os::lock_byte(fd, byte, os::Lock::shared));
+  return kept ? Result<void>() : fail(SHMALLOC_STATUS_BUSY, 0, "a place is being cleared");
+}
+
 Error stale() { return fail(SHMALLOC_STATUS_STALE, 0, "the storage is gone: it was released, expired or revoked"); }
 
 }  // namespace
@@ -88,10 +93,7 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
     unlock(local, count);
     return good;
   }
-  if (count == 0) {
-    local.epoch = epoch();
-    retain();
-  }
+  if (count == 0) retain();
   if (memory != nullptr) {
     memory->previous = nullptr;
     memory->next = local.first;
@@ -114,12 +116,8 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
     }
     memory->next = memory->previous = nullptr;
   }
-  bool last = count == 1;
-  // What forked children may use is theirs first. If that can't be arranged, it stays held by us.
-  if (last && local.epoch != epoch() && !hand_over(index, local.epoch))
-    last = false;
-  else
-    --count;
+  const bool last = count == 1 && !local.pinned;  // A child that has no place uses what is pinned.
+  if (count > 1 || last) --count;
   if (last && !owned()) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
   }
@@ -127,15 +125,10 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
   if (last) release();
 }
 
-bool Segment::retire(std::uint32_t index, std::uint32_t generation, std::uint32_t *epoch_of_block) {
+bool Segment::retire(std::uint32_t index, std::uint32_t generation) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = lock(local);
-  bool retired = count == 0;
-  if (retired && *epoch_of_block != epoch()) {
-    retired = hand_over(index, *epoch_of_block);
-    if (retired) *epoch_of_block = epoch();
-  }
-  retired = retired && slot::retire(slots_[index], generation);
+  const bool retired = count == 0 && slot::retire(slots_[index], generation);
   unlock(local, count);
   return retired;
 }
@@ -215,8 +208,8 @@ void Segment::clear_up(bool now) {
 std::uint64_t Segment::reclaim() {
   auto fd = os::reopen(control_.get(), O_RDWR);
   if (!fd) return 0;
-  auto alone = os::lock_byte(fd->get(), wire::kOwnerByte, os::Lock::exclusive);
-  if (!alone || !*alone) return 0;
+  // Tested, not kept: once free it stays free, and heirs may do all this side by side.
+  if (os::byte_locked(fd->get(), wire::kOwnerByte)) return 0;
   clear_up_with(fd->get());
   struct Range {
     std::uint64_t from, to;
@@ -256,69 +249,59 @@ std::uint64_t Segment::reclaim() {
 
 // ---- fork ----
 
-// With the mutex, in the parent: a place for the child, and our own kept from being cleared while it lives.
+// With the mutex, in the parent, once there is something that the child inherits: a place for it.
 void Segment::prepare_child() {
-  const int place = place_.load(std::memory_order_relaxed);
-  if (!owner_lock_ && place < 0 && ancestors_.empty()) return;  // Nothing is held.
-  const std::uint32_t next = epoch() + 1;
-  const auto prepared = [&]() -> Result<int> {
+  if (child_prepared_) return;
+  child_prepared_ = true;
+  const auto open_for_child = [&](bool with_place) -> Result<int> {
     try {
-      children_.reserve(children_.size() + 1);
       ancestors_.reserve(ancestors_.size() + 1);
     } catch (...) {
       return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a child");
     }
     SHMALLOC_TRY(fd, os::reopen(control_.get(), O_RDWR));
-    const auto keep = [&](std::uint64_t byte) -> Result<void> {
-      SHMALLOC_TRY(kept, os::lock_byte(fd.get(), byte, os::Lock::shared));
-      return kept ? Result<void>() : fail(SHMALLOC_STATUS_BUSY, 0, "a place is being cleared");
-    };
-    if (owner_lock_) SHMALLOC_CHECK(keep(wire::kOwnerByte));
-    if (place >= 0) SHMALLOC_CHECK(keep(byte_of(place)));
-    for (const int ancestor : ancestors_) SHMALLOC_CHECK(keep(byte_of(ancestor)));
     SHMALLOC_TRY(keeper, os::Mapping::map(fd.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
-    SHMALLOC_TRY(claimed, claim(fd.get()));
+    int claimed = -1;
+    if (with_place) {
+      SHMALLOC_TRY(found, claim(fd.get()));
+      claimed = found;
+    } else {
+      // It uses what we hold: nobody is to take that for abandoned while it lives.
+      const int place = place_.load(std::memory_order_relaxed);
+      if (owner_lock_) SHMALLOC_CHECK(keep_byte(fd.get(), wire::kOwnerByte));
+      if (place >= 0) SHMALLOC_CHECK(keep_byte(fd.get(), byte_of(place)));
+      for (const int ancestor : ancestors_) SHMALLOC_CHECK(keep_byte(fd.get(), byte_of(ancestor)));
+    }
     child_keeper_ = std::move(keeper);
     return claimed;
-  }();
-  epoch_.store(next, std::memory_order_relaxed);
-  if (!prepared) {
-    lost_epoch_ = next;
-    return;
-  }
-  child_place_ = *const_cast<Result<int> &>(prepared);
-  std::erase_if(children_, [&](const Child &child) { return child.place == child_place_; });
-  children_.push_back({child_place_, head_->turns[child_place_].load(std::memory_order_relaxed), next});
+  };
+  // What has no place of its own keeps its ancestors' alive, and so do its children.
+  auto prepared = open_for_child(ancestors_.empty());
+  child_place_ = prepared ? *prepared : -1;
+  if (child_place_ < 0 && ancestors_.empty()) static_cast<void>(open_for_child(false));
 }
 
-bool Segment::hand_over(std::uint32_t index, std::uint32_t since) {
-  const std::lock_guard guard(segments_mutex());
-  return hand_over_locked(index, since);
+// The child gets what we have handles to.
+void Segment::mark_all_for_child() {
+  if (place_.load(std::memory_order_relaxed) < 0 && ancestors_.empty() && !owner_lock_) return;  // There are none.
+  for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+    LocalSlot &local = locals_[i];
+    if ((local.word.load(std::memory_order_acquire) & ~kLocalLock) != 0 && !mark_for_child(i)) local.pinned = true;
+  }
 }
 
-bool Segment::hand_over_locked(std::uint32_t index, std::uint32_t since) {
-  if (since < lost_epoch_) return false;
-  if (children_.empty()) return true;
-  auto fd = os::reopen(control_.get(), O_RDWR);
-  if (!fd) return false;
-  for (std::size_t i = 0; i < children_.size();) {
-    const Child child = children_[i];
-    // While we have the byte nobody clears the place or claims it, so what we see stays so.
-    auto locked = os::lock_byte(fd->get(), byte_of(child.place), os::Lock::shared);
-    if (!locked) return false;
-    const bool there = *locked && head_->turns[child.place].load(std::memory_order_relaxed) == child.turn &&
-                       (head_->places.load(std::memory_order_acquire) & bit_of(child.place)) != 0;
-    if (!*locked) return false;  // It is being cleared or claimed right now: another time.
-    if (there && child.epoch > since) slots_[index].holders.fetch_or(bit_of(child.place), std::memory_order_acq_rel);
-    static_cast<void>(os::lock_byte(fd->get(), byte_of(child.place), os::Lock::none));
-    if (there) {
-      ++i;
-    } else {
-      children_[i] = children_.back();
-      children_.pop_back();
-    }
-  }
+bool Segment::mark_for_child(std::uint32_t index) {
+  prepare_child();
+  if (child_place_ < 0) return false;
+  slots_[index].holders.fetch_or(bit_of(child_place_), std::memory_order_acq_rel);
   return true;
+}
+
+void Segment::inherit(std::uint32_t index) {
+  LocalSlot &local = locals_[index];
+  const std::uint32_t count = local.word.load(std::memory_order_relaxed);
+  if (count == 0) retain();
+  local.word.store(count + 1, std::memory_order_relaxed);
 }
 
 }  // namespace shmalloc

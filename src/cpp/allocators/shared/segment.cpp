@@ -95,7 +95,7 @@ Segment *Segment::find(const std::uint8_t *id) {
 
 void Segment::release() {
   const bool closed = !owner_ && head_->closed.load(std::memory_order_relaxed) != 0;  // Ours no more once the count is down.
-  if (uses_.fetch_sub(1, std::memory_order_acq_rel) != kAlive + 1 || !closed || forked_) return;
+  if (uses_.fetch_sub(1, std::memory_order_acq_rel) != kAlive + 1 || !closed) return;
   const std::lock_guard lock(mutex);
   end_if_unused();
 }
@@ -103,7 +103,7 @@ void Segment::release() {
 // With the mutex.
 bool Segment::end_if_unused() {
   std::uint64_t none = kAlive;
-  if (forked_ || !uses_.compare_exchange_strong(none, 0, std::memory_order_acq_rel)) return false;
+  if (!uses_.compare_exchange_strong(none, 0, std::memory_order_acq_rel)) return false;
   unmap();
   return true;
 }
@@ -138,12 +138,9 @@ void Segment::unmap() {
   owner_.store(false, std::memory_order_relaxed);
   owner_lock_ = sealed_ = huge_ = advise_ = false;
   place_.store(-1, std::memory_order_relaxed);
-  epoch_.store(0, std::memory_order_relaxed);
   verified_.store(0, std::memory_order_relaxed);
   cleared_up_.store(0, std::memory_order_relaxed);
-  lost_epoch_ = 0;
   ancestors_.clear();
-  children_.clear();
   name_.clear();
   head_ = nullptr;
 }
@@ -459,7 +456,7 @@ std::uint64_t Segment::maintain(bool all, bool more) {
 void Segment::before_fork() {
   mutex.lock();
   each_segment([](Segment &segment) {
-    if ((segment.uses_.load(std::memory_order_acquire) & kAlive) != 0) segment.prepare_child();
+    if ((segment.uses_.load(std::memory_order_acquire) & kAlive) != 0) segment.mark_all_for_child();
   });
 }
 
@@ -467,6 +464,7 @@ void Segment::in_parent() {
   each_segment([](Segment &segment) {
     segment.child_keeper_.reset();
     segment.child_place_ = -1;
+    segment.child_prepared_ = false;
   });
   mutex.unlock();
 }
@@ -482,18 +480,24 @@ void Segment::in_child() {
       if ((word & kLocalLock) != 0) local.first = nullptr;
       local.word.store(word & ~kLocalLock, std::memory_order_relaxed);
     }
-    if (const int place = segment.place_.load(std::memory_order_relaxed); place >= 0) segment.ancestors_.push_back(place);
     segment.owner_keeper_.forget();  // They were not inherited.
     segment.keeper_.forget();
     segment.keeper_ = std::move(segment.child_keeper_);
     if (segment.keeper_) static_cast<void>(segment.keeper_.inherit(false));
+    const int place = segment.place_.load(std::memory_order_relaxed);
+    if (segment.child_place_ < 0 && segment.child_prepared_ && place >= 0) segment.ancestors_.push_back(place);
+    if (segment.child_place_ >= 0 || !segment.child_prepared_) segment.owner_lock_ = false;
+    segment.child_prepared_ = false;
     segment.place_.store(segment.child_place_, std::memory_order_relaxed);
     segment.child_place_ = -1;
-    segment.children_.clear();
+    segment.name_.clear();  // Its removal is not ours.
+    // The parent's allocator had one use.
+    if (segment.owned()) segment.uses_.fetch_sub(1, std::memory_order_relaxed);
     segment.owner_.store(false, std::memory_order_relaxed);
-    segment.forked_ = true;
   });
-  mutex.unlock();
+  want_maintenance();
 }
+
+void Segment::unlock_child() { mutex.unlock(); }
 
 }  // namespace shmalloc

@@ -111,6 +111,7 @@ void SharedAllocator::before_fork() {
   heaps_mutex().lock();
   memories_mutex.lock();
   Segment::before_fork();
+  Heap::before_fork();
 }
 
 void SharedAllocator::in_parent() {
@@ -123,6 +124,7 @@ void SharedAllocator::in_parent() {
 void SharedAllocator::in_child() {
   Segment::in_child();
   Heap::in_child();
+  Segment::unlock_child();
   memories_mutex.unlock();
   heaps_mutex().unlock();
   orphans_mutex.unlock();
