@@ -58,7 +58,7 @@ byte head, tail;
 
 /* To sleep and to wake. */
 bool waiting, asleep[PROCESSES];
-byte seq;
+byte seq; /* wraps at 8, not at 2^32: more than there are wakers between reading it and going to sleep */
 
 /* Places and slots: process p has place p. */
 bool lives[PROCESSES] = true, dies[PROCESSES];
@@ -101,11 +101,11 @@ inline pass(c) { state[c] = EMPTY; who[c] = 0; life[c] = 0; parcel[c] = 0; lap[c
 inline wake() {
 #ifdef MUTANT_SLEEPER_RESETS
   if
-  :: waiting -> seq = (seq + 1) % 4
+  :: waiting -> seq = (seq + 1) % 8
 #else
   if
   :: atomic { waiting -> waiting = false }
-    seq = (seq + 1) % 4;
+    seq = (seq + 1) % 8;
 #endif
 #ifdef MUTANT_WAKES_ONE
     d_step { if :: asleep[PROCESSES - 2] -> asleep[PROCESSES - 2] = false :: else -> asleep[PROCESSES - 1] = false fi }
