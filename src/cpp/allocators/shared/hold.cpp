@@ -136,6 +136,7 @@ bool Segment::retire(std::uint32_t index, std::uint32_t generation, std::uint32_
     if (retired) *epoch_of_block = epoch();
   }
   retired = retired && slot::retire(slots_[index], generation);
+  if (retired) slots_[index].size.store(0, std::memory_order_relaxed);  // Handles that guess the next generation fit nothing.
   unlock(local, count);
   return retired;
 }
