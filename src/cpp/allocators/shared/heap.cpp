@@ -369,7 +369,7 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
   constexpr std::uint64_t kChunk = std::uint64_t{2} << 20;
   SegmentRequest request;
   request.needed = (needed + kChunk - 1) / kChunk * kChunk;
-  request.capacity = std::max(settings.segment_size, request.needed);
+  request.capacity = std::max((settings.segment_size + kChunk - 1) / kChunk * kChunk, request.needed);
   request.pages = settings.pages;
   request.sealed = settings.sealed;
   request.numa_node = settings.numa_node;

@@ -129,6 +129,7 @@ bool Segment::retire(std::uint32_t index, std::uint32_t generation) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = lock(local);
   const bool retired = count == 0 && slot::retire(slots_[index], generation);
+  if (retired) slots_[index].size.store(0, std::memory_order_relaxed);  // Handles that guess the next generation fit nothing.
   unlock(local, count);
   return retired;
 }
