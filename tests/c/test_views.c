@@ -96,6 +96,20 @@ static void share_into_other_allocators(void **state) {
   assert_int_equal(info.live_bytes, 64);
   OK(shmalloc_storage_close(storage, err));
   FAILS(CLOSED, "closed", shmalloc_storage_share(storage, NULL, 0, err));
+  shmalloc_storage_release(storage);
+
+  /* Into a segment, whose allocator counts it once, and outlives its handle. */
+  shmalloc_allocator *shared = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
+  OK(shmalloc_storage_create(direct, 64, 0, NULL, &storage, err));
+  strcpy(shmalloc_storage_data(storage), "move me");
+  OK(shmalloc_storage_share(storage, shared, 0, err));
+  OK(shmalloc_allocator_get_info(shared, &info, err));
+  assert_int_equal(info.live_storages, 1);
+  assert_int_equal(info.live_bytes, 64);
+  assert_int_equal(info_of(storage).allocator_id, info.id);
+  shmalloc_allocator_release(shared);
+  assert_string_equal(shmalloc_storage_data(storage), "move me");
+  OK(shmalloc_storage_close(storage, err));
   FAILS(INVALID, "storage", shmalloc_storage_share(NULL, NULL, 0, err));
   shmalloc_storage_release(storage);
   shmalloc_allocator_release(direct);

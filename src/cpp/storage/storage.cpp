@@ -91,7 +91,7 @@ void Storage::publish() {
 
 void Storage::count_in() {
   counted_ = memory_->size;
-  counting_ = static_cast<bool>(allocator_);
+  counting_ = allocator_ && memory_->shared() == nullptr;  // A heap counts what it hands out.
   if (counting_) allocator_->count_in(counted_);
 }
 
