@@ -222,6 +222,13 @@ static void descriptors_of_a_segment_lead_to_its_storages(void **state) {
   params.flags = SHMALLOC_EXPORT_READ_ONLY;
   int32_t none[2];
   FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_export_fds(storage, &params, none, &count, err));
+  params.flags = 0;
+  params.format = SHMALLOC_HANDLE_FORMAT_TORCH_FD; /* PyTorch would map the first one, the control, and write there */
+  count = 0;
+  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export_fds(storage, &params, NULL, &count, err));
+  count = 2;
+  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export_fds(storage, &params, none, &count, err));
+  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export(storage, &params, NULL, &count, err));
   for (int i = 0; i < 2; ++i) {
     close(told.fds[i]);
     close(told.wrong[i]);
