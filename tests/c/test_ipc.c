@@ -113,13 +113,14 @@ static void every_route_leads_to_the_same_bytes(void **state) {
 static void descriptors_travel_beside_the_bytes(void **state) {
   (void)state;
   const struct held before = look();
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   shmalloc_storage *storage = NULL;
   shmalloc_storage *other = NULL;
   shmalloc_storage *imported = NULL;
   int32_t fds[2] = {-1, -1};
   size_t count = 0;
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &other, err));
+  OK(shmalloc_storage_create(map, 4096, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(map, 4096, 0, NULL, &other, err));
   struct handle handle = export_of(storage, SHMALLOC_EXPORT_DESCRIPTOR, SHMALLOC_TIME_DEFAULT);
   assert_int_equal(handle_info(&handle).route, SHMALLOC_HANDLE_ROUTE_DESCRIPTOR);
   FAILS(INVALID, "needs the descriptor", import_of(&handle, 0, &imported, err));
@@ -154,14 +155,97 @@ static void descriptors_travel_beside_the_bytes(void **state) {
   shmalloc_allocator_release(direct);
   shmalloc_storage_release(storage);
   shmalloc_storage_release(other);
+  shmalloc_allocator_release(map);
   SAME(before);
+}
+
+/* Of a segment there are two, its control and its data, which lead to all that lies in it. */
+static void descriptors_of_a_segment_lead_to_its_storages(void **state) {
+  (void)state;
+  int ends[2];
+  assert_int_equal(pipe(ends), 0);
+  struct {
+    struct handle handle;
+    int32_t fds[2], wrong[2];
+  } told;
+  const pid_t child = fork(); /* one that has not mapped the segments */
+  if (child == 0) {
+    shmalloc_storage *storage = NULL;
+    CHILD_CHECK(read(ends[0], &told, sizeof told) == sizeof told);
+    const int32_t numbers[4] = {told.fds[0], told.fds[1], told.wrong[0], told.wrong[1]};
+    int32_t opened[4];
+    for (int i = 0; i < 4; ++i) {
+      char path[64];
+      snprintf(path, sizeof path, "/proc/%d/fd/%d", getppid(), numbers[i]);
+      opened[i] = open(path, O_RDWR | O_CLOEXEC);
+      CHILD_CHECK(opened[i] >= 0);
+    }
+    const struct handle *handle = &told.handle;
+    const int32_t swapped[2] = {opened[1], opened[0]};
+    const int32_t mixed[2] = {opened[0], opened[3]};
+    CHILD_CHECK(import_of(handle, 0, &storage, NULL) == SHMALLOC_STATUS_INVALID);
+    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, opened, 1, NULL, &storage, NULL) == SHMALLOC_STATUS_INVALID);
+    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, swapped, 2, NULL, &storage, NULL) ==
+                SHMALLOC_STATUS_CORRUPT);
+    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, mixed, 2, NULL, &storage, NULL) == SHMALLOC_STATUS_CORRUPT);
+    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, opened + 2, 2, NULL, &storage, NULL) != SHMALLOC_STATUS_OK);
+    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, opened, 2, NULL, &storage, NULL) == SHMALLOC_STATUS_OK);
+    CHILD_CHECK(strcmp(shmalloc_storage_data(storage), "in a segment") == 0);
+    strcpy(shmalloc_storage_data(storage), "seen by another");
+    shmalloc_storage_release(storage);
+    _exit(0);
+  }
+  shmalloc_allocator *shared = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
+  shmalloc_allocator *elsewhere = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
+  shmalloc_storage *storage = NULL;
+  shmalloc_storage *other = NULL;
+  OK(shmalloc_storage_create(shared, 4096, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(elsewhere, 4096, 0, NULL, &other, err));
+  assert_int_equal(info_of(storage).fd, -1); /* none leads to the storage alone */
+  strcpy(shmalloc_storage_data(storage), "in a segment");
+  told.handle = export_of(storage, SHMALLOC_EXPORT_DESCRIPTOR, SHMALLOC_TIME_NONE);
+  assert_int_equal(handle_info(&told.handle).route, SHMALLOC_HANDLE_ROUTE_DESCRIPTOR);
+  assert_int_equal(handle_info(&told.handle).kind, SHMALLOC_ALLOCATOR_KIND_SHARED);
+  size_t count = 1;
+  FAILS(NO_SPACE, "has 2 descriptors", shmalloc_storage_export_fds(storage, NULL, told.fds, &count, err));
+  assert_int_equal(count, 2);
+  OK(shmalloc_storage_export_fds(storage, NULL, told.fds, &count, err));
+  OK(shmalloc_storage_export_fds(other, NULL, told.wrong, &count, err));
+  assert_int_equal(count, 2);
+  assert_int_equal(fcntl(told.fds[0], F_GETFD) & fcntl(told.fds[1], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  assert_int_equal(write(ends[1], &told, sizeof told), sizeof told);
+  int result = 0;
+  assert_int_equal(waitpid(child, &result, 0), child);
+  assert_int_equal(result, 0);
+  assert_string_equal(shmalloc_storage_data(storage), "seen by another");
+  shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
+  params.flags = SHMALLOC_EXPORT_READ_ONLY;
+  int32_t none[2];
+  FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_export_fds(storage, &params, none, &count, err));
+  params.flags = 0;
+  params.format = SHMALLOC_HANDLE_FORMAT_TORCH_FD; /* PyTorch would map the first one, the control, and write there */
+  count = 0;
+  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export_fds(storage, &params, NULL, &count, err));
+  count = 2;
+  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export_fds(storage, &params, none, &count, err));
+  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export(storage, &params, NULL, &count, err));
+  for (int i = 0; i < 2; ++i) {
+    close(told.fds[i]);
+    close(told.wrong[i]);
+    close(ends[i]);
+  }
+  shmalloc_storage_release(storage);
+  shmalloc_storage_release(other);
+  shmalloc_allocator_release(shared);
+  shmalloc_allocator_release(elsewhere);
 }
 
 static void wrong_bytes_get_their_own_error(void **state) {
   (void)state;
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   shmalloc_storage *storage = NULL;
   shmalloc_storage *imported = NULL;
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(map, 4096, 0, NULL, &storage, err));
   const struct handle good = export_of(storage, 0, SHMALLOC_TIME_NONE);
   const struct held before = look();
   struct handle bad = good;
@@ -232,6 +316,7 @@ static void wrong_bytes_get_their_own_error(void **state) {
   assert_null(imported);
   SAME(before);
   shmalloc_storage_release(storage);
+  shmalloc_allocator_release(map);
 }
 
 static void text_survives_and_is_checked(void **state) {
@@ -281,9 +366,11 @@ static void text_survives_and_is_checked(void **state) {
 
 static void read_only_export_can_not_be_made_writable(void **state) {
   (void)state;
+  shmalloc_storage_params isolated = SHMALLOC_INIT(shmalloc_storage_params);
+  isolated.flags = SHMALLOC_STORAGE_ISOLATED;
   shmalloc_storage *storage = NULL;
   shmalloc_storage *imported = NULL;
-  OK(shmalloc_storage_create(NULL, 8192, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(NULL, 8192, 0, &isolated, &storage, err));
   char *data = shmalloc_storage_data(storage);
   strcpy(data, "look, don't touch");
   struct handle before = export_of(storage, 0, SHMALLOC_TIME_NONE);
@@ -325,6 +412,9 @@ static void read_only_export_can_not_be_made_writable(void **state) {
   OK(map_named(map, 4096, SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_KEEPFD, NULL, &storage, err));
   FAILS(UNSUPPORTED, "nameless", shmalloc_storage_export(storage, &params, handle.bytes, &length, err));
   shmalloc_storage_release(storage);
+  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err)); /* with neighbours, which the receiver could write */
+  FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_export(storage, &params, handle.bytes, &length, err));
+  shmalloc_storage_release(storage);
   shmalloc_allocator_release(map);
 }
 
@@ -342,7 +432,7 @@ static void exports_live_their_time_and_no_longer(void **state) {
   OK(import_of(&handle, 0, &imported, err));
   assert_string_equal(shmalloc_storage_data(imported), "kept");
   shmalloc_storage_release(imported);
-  OK(shmalloc_allocator_trim(NULL, 0, 0, &bytes, err)); /* its time is not up */
+  OK(shmalloc_allocator_trim(NULL, SHMALLOC_TRIM_EXPIRED, 0, &bytes, err)); /* its time is not up */
   assert_int_equal(bytes, 0);
   OK(import_of(&handle, 0, &imported, err));
   shmalloc_storage_release(imported);
@@ -388,30 +478,34 @@ static void exports_live_their_time_and_no_longer(void **state) {
 
 static void revoked_handles_are_stale_for_ever(void **state) {
   (void)state;
+  shmalloc_storage_params isolated = SHMALLOC_INIT(shmalloc_storage_params);
   shmalloc_storage *storage = NULL;
   shmalloc_storage *imported = NULL;
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
-  struct handle old = export_of(storage, 0, SHMALLOC_TIME_NONE);
-  OK(import_of(&old, 0, &imported, err));
-  OK(shmalloc_storage_revoke(storage, err));
-  strcpy(shmalloc_storage_data(storage), "those who have it keep it");
-  assert_string_equal(shmalloc_storage_data(imported), "those who have it keep it");
-  shmalloc_storage_release(imported);
-  imported = NULL;
-  FAILS(STALE, "", import_of(&old, 0, &imported, err));
-  /* Not even when descriptors of the same memory are given out afterwards. */
-  int32_t fds[8];
-  for (int i = 0; i < 8; ++i) {
-    size_t count = 1;
-    OK(shmalloc_storage_export_fds(storage, NULL, &fds[i], &count, err));
+  for (isolated.flags = 0; isolated.flags <= SHMALLOC_STORAGE_ISOLATED; isolated.flags += SHMALLOC_STORAGE_ISOLATED) {
+    OK(shmalloc_storage_create(NULL, 4096, 0, &isolated, &storage, err));
+    struct handle old = export_of(storage, 0, SHMALLOC_TIME_NONE);
+    OK(import_of(&old, 0, &imported, err));
+    OK(shmalloc_storage_revoke(storage, err));
+    strcpy(shmalloc_storage_data(storage), "those who have it keep it");
+    assert_string_equal(shmalloc_storage_data(imported), "those who have it keep it");
+    shmalloc_storage_release(imported);
+    imported = NULL;
+    FAILS(STALE, "", import_of(&old, 0, &imported, err));
+    /* Not even when descriptors of the same memory are given out afterwards. */
+    int32_t fds[8][2];
+    size_t count = 2;
+    for (int i = 0; i < 8; ++i) {
+      count = 2;
+      OK(shmalloc_storage_export_fds(storage, NULL, fds[i], &count, err));
+    }
+    FAILS(STALE, "", import_of(&old, 0, &imported, err));
+    for (size_t i = 0; i < 8 * count; ++i) close(fds[i / count][i % count]);
+    struct handle new = export_of(storage, 0, SHMALLOC_TIME_NONE);
+    OK(import_of(&new, 0, &imported, err));
+    shmalloc_storage_release(imported);
+    shmalloc_storage_release(storage);
+    FAILS(STALE, "", import_of(&new, 0, &imported, err));
   }
-  FAILS(STALE, "", import_of(&old, 0, &imported, err));
-  for (int i = 0; i < 8; ++i) close(fds[i]);
-  struct handle new = export_of(storage, 0, SHMALLOC_TIME_NONE);
-  OK(import_of(&new, 0, &imported, err));
-  shmalloc_storage_release(imported);
-  shmalloc_storage_release(storage);
-  FAILS(STALE, "", import_of(&new, 0, &imported, err));
   shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   OK(map_named(map, 4096, SHMALLOC_MAPPED_SHAREDMEM, NULL, &storage, err));
   FAILS(UNSUPPORTED, "name", shmalloc_storage_revoke(storage, err));
@@ -422,28 +516,41 @@ static void revoked_handles_are_stale_for_ever(void **state) {
 
 static void dead_exporters_and_replaced_names_are_told_apart(void **state) {
   (void)state;
-  int ends[2];
-  assert_int_equal(pipe(ends), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    shmalloc_storage *storage = NULL;
-    if (shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, NULL) != SHMALLOC_STATUS_OK) _exit(1);
-    struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
-    if (write(ends[1], &handle, sizeof handle) != sizeof handle) _exit(1);
-    pause();
-  }
   struct handle handle;
   shmalloc_storage *held = NULL;
   shmalloc_storage *imported = NULL;
-  assert_int_equal(read(ends[0], &handle, sizeof handle), sizeof handle);
-  OK(import_of(&handle, 0, &held, err));
-  kill(child, SIGKILL);
-  waitpid(child, NULL, 0);
-  memset(shmalloc_storage_data(held), 1, 4096); /* who has it keeps it */
-  FAILS(PEER_GONE, "is gone", import_of(&handle, 0, &imported, err));
-  shmalloc_storage_release(held);
-  close(ends[0]);
-  close(ends[1]);
+  for (int isolated = 0; isolated < 2; ++isolated) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      shmalloc_storage_params params = SHMALLOC_INIT(shmalloc_storage_params);
+      shmalloc_storage *storage = NULL;
+      params.flags = isolated ? SHMALLOC_STORAGE_ISOLATED : 0;
+      if (shmalloc_storage_create(NULL, 4096, 0, &params, &storage, NULL) != SHMALLOC_STATUS_OK) _exit(1);
+      handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
+      if (write(ends[1], &handle, sizeof handle) != sizeof handle) _exit(1);
+      pause();
+    }
+    assert_int_equal(read(ends[0], &handle, sizeof handle), sizeof handle);
+    OK(import_of(&handle, 0, &held, err));
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    memset(shmalloc_storage_data(held), 1, 4096); /* who has it keeps it */
+    if (isolated) {
+      FAILS(PEER_GONE, "is gone", import_of(&handle, 0, &imported, err));
+    } else { /* a process that has the segment asks nobody */
+      OK(import_of(&handle, 0, &imported, err));
+      assert_int_equal(((char *)shmalloc_storage_data(imported))[4095], 1);
+      shmalloc_storage_release(imported);
+      imported = NULL;
+    }
+    shmalloc_storage_release(held);
+    OK(shmalloc_allocator_trim(NULL, SHMALLOC_TRIM_FREE, 0, NULL, err)); /* now the memory has gone to the system */
+    FAILS(PEER_GONE, "is gone", import_of(&handle, 0, &imported, err));
+    close(ends[0]);
+    close(ends[1]);
+  }
 
   shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   const char *name = own("/shmalloc_again");
@@ -496,6 +603,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_route_leads_to_the_same_bytes),
       cmocka_unit_test(descriptors_travel_beside_the_bytes),
+      cmocka_unit_test(descriptors_of_a_segment_lead_to_its_storages),
       cmocka_unit_test(wrong_bytes_get_their_own_error),
       cmocka_unit_test(text_survives_and_is_checked),
       cmocka_unit_test(read_only_export_can_not_be_made_writable),

@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     DIRECT = _C['SHMALLOC_ALLOCATOR_KIND_DIRECT']
     MAP = _C['SHMALLOC_ALLOCATOR_KIND_MAP']
     MAP_REFCOUNTED = _C['SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED']
+    SHARED = _C['SHMALLOC_ALLOCATOR_KIND_SHARED']
 
 
 class DeviceType(enum.IntEnum):
@@ -151,6 +152,7 @@ class Trim(enum.IntFlag):
 
     DEFERRED = _C['SHMALLOC_TRIM_DEFERRED']
     EXPIRED = _C['SHMALLOC_TRIM_EXPIRED']
+    FREE = _C['SHMALLOC_TRIM_FREE']
 
 
 class StatPool(enum.IntEnum):

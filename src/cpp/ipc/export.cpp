@@ -19,13 +19,15 @@ Error no_object() {
               "private memory can't be opened by others: shmalloc_storage_share makes it shareable");
 }
 
+Error not_for_torch() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "the storage lies in a segment with others, which PyTorch can't open: make it with ISOLATED, or of kind MAP");
+}
+
 // The object behind a storage, made ready for what is asked: sealed against new writers for a read-only export, if `seal` says that the
 // export is going to happen.
 Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags, bool seal) {
-  if (memory.shared() != nullptr) {
-    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
-                "the storage lies in a segment with others, which PyTorch can't open: make it with ISOLATED, or of kind MAP");
-  }
+  if (memory.shared() != nullptr) return not_for_torch();
   SharedObject *object = memory.object();
   if (object == nullptr || object->private_view) return no_object();
   if (object->empty) return object;
@@ -68,6 +70,13 @@ std::int64_t deadline_of(std::int64_t ttl_ns, std::uint64_t default_ms) {
 Error no_read_only() {
   return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
               "what lies in a segment with others can't be exported READ_ONLY: make it with ISOLATED, or of kind MAP");
+}
+
+// The two descriptors of a segment are for those who read our handles.
+Result<void> check_segment_export(const shmalloc_export_params &params) {
+  if (params.format != SHMALLOC_HANDLE_FORMAT_NATIVE) return not_for_torch();
+  if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+  return {};
 }
 
 // A slot of a segment.
@@ -222,7 +231,7 @@ Result<int> count_descriptors(Storage &storage, const shmalloc_export_params &pa
   SHMALLOC_CHECK(check_export(params));
   return storage.with_memory([&](Memory &memory) -> Result<int> {
     if (memory.shared() != nullptr) {
-      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+      SHMALLOC_CHECK(check_segment_export(params));
       return 2;
     }
     SHMALLOC_TRY(object, prepare(memory, params.flags, false));
@@ -235,7 +244,7 @@ Result<Descriptors> export_descriptors(Storage &storage, const shmalloc_export_p
   return storage.with_memory([&](Memory &memory) -> Result<Descriptors> {
     Descriptors out;
     if (const SharedMemory *shared = memory.shared(); shared != nullptr) {
-      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+      SHMALLOC_CHECK(check_segment_export(params));
       SHMALLOC_TRY(control, os::duplicate(shared->segment->control_fd()));
       SHMALLOC_TRY(data, os::duplicate(shared->segment->data_fd()));
       out.fds[0] = std::move(control);
