@@ -182,9 +182,6 @@ static void what_a_segment_can_not_is_refused_in_words(void **state) {
   FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export(storage, &reading, bytes, &length, err));
   FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_grow(storage, 2000, 0, err));
   FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_seal(storage, err));
-  params.capacity = 2000;
-  FAILS(INVALID, "capacity", shmalloc_storage_create(allocator, 1000, 0, &params, &none, err));
-  params.capacity = 0;
   params.name = "/x";
   FAILS(INVALID, "name", shmalloc_storage_create(allocator, 1000, 0, &params, &none, err));
   assert_true(intact(storage, 1));

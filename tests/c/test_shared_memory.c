@@ -79,8 +79,8 @@ static void above_the_watermark_memory_goes_back_by_itself(void **state) {
 static void settings_are_checked(void **state) {
   (void)state;
   static const char *const bad[] = {"segment_size:1000", "segment_size:x",       "growth:-1",  "watermark:1e9", "pages:large",
-                                    "sealed:2",          "segment_size:2^46",    "populate:1", "alignment:64",  "prefix:a",
-                                    "manager:/tmp/x",    "pages:auto,sealed:no", "mode:0600",  "segment_size",  "pages:"};
+                                    "sealed:2",          "segment_size:2^46",    "populate:1", "alignment:64",  "prefix:a/b",
+                                    "manager:/tmp/x",    "pages:auto,sealed:no", "mode:999",   "segment_size",  "pages:"};
   shmalloc_allocator_params params = SHMALLOC_INIT(shmalloc_allocator_params);
   shmalloc_allocator *allocator = NULL;
   params.kind = SHMALLOC_ALLOCATOR_KIND_SHARED;
