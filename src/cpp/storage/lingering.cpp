@@ -54,7 +54,7 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
     return false;
   }
   entries().push_back({std::move(memory), deadline, allocator_id, fork_generation});
-  set_next_deadline();
+  if (deadline < next_deadline.load(std::memory_order_relaxed)) next_deadline.store(deadline, std::memory_order_relaxed);
   return true;
 }
 
