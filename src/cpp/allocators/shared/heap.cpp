@@ -22,6 +22,7 @@ constexpr std::size_t kLimboPoll = 32;                        // blocks looked a
 
 constinit std::mutex mutex;
 constinit std::atomic<std::uint64_t> next_id{1};
+constinit std::uint64_t polls = 0;
 
 struct Tables {
   std::array<std::uint32_t, classes::kClasses> size, keep;
@@ -132,7 +133,8 @@ void Heap::free(SharedMemory *memory) {
   ThreadCache *own = cache();
   const int large = block->units != 0 ? 1 : 0;
   const std::size_t bytes = block_size(*block);
-  if (own == nullptr || block->index == classes::kUncached || block->exported || block->epoch != block->arena->segment->epoch()) {
+  block->handed = !block->arena->segment->forked_since(block->epoch);
+  if (own == nullptr || block->index == classes::kUncached || block->exported || !block->handed) {
     free_slowly(block, own);
   } else {
     keep(block, own);
@@ -161,11 +163,11 @@ void Heap::keep(Block *block, ThreadCache *own) {
 // With no lock. What was exported, what forked children may use, what is too large to keep.
 void Heap::free_slowly(Block *block, ThreadCache *own) {
   Segment *segment = block->arena->segment;
-  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) {
+  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot), block->epoch, &block->handed)) {
     block->exported = false;
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported && block->epoch == segment->epoch();
+  const bool ready = !block->exported && block->handed;
   if (ready && own != nullptr && block->index != classes::kUncached && own->kept < kMostKept &&
       own->magazines[block->index].count < kTables.keep[block->index]) {
     keep(block, own);
@@ -188,9 +190,9 @@ void Heap::free_slowly(Block *block, ThreadCache *own) {
 // Whether nobody else uses a block of limbo any more.
 bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
-  if (!block->exported && block->epoch != segment->epoch() && !promise(block, block_size(*block))) return false;
+  if (!block->exported && !block->handed && !promise(block, block_size(*block))) return false;
   if (block->exported) {
-    if (!segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) return false;
+    if (!segment->retire(block->slot, block->arena->generation(block->slot), block->epoch, &block->handed)) return false;
     block->exported = false;
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
@@ -199,7 +201,7 @@ bool Heap::settle(Block *block) {
 
 void Heap::poll_limbo(std::size_t most, bool clear_up) {
   if (limbo_ == nullptr) return;
-  bool waited = false;
+  ++polls;
   for (std::size_t left = std::min(most, limbo_count_.load(std::memory_order_relaxed)); left > 0; --left) {
     Block *block = limbo_;
     limbo_ = block->next;
@@ -209,8 +211,9 @@ void Heap::poll_limbo(std::size_t most, bool clear_up) {
       give(block);
       continue;
     }
-    if (!waited) block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: seen at the next look.
-    waited = true;
+    if (block->arena->polled != polls)
+      block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: the next look tells.
+    block->arena->polled = polls;
     block->next = nullptr;
     (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
     limbo_end_ = block;

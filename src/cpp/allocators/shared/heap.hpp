@@ -52,6 +52,9 @@ class Heap {
   // As Segment::find_address, of what this process's allocators made.
   static bool find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context);
 
+  // Whether this process inherited, by fork, the use of the owner's storage at an offset of a segment. Its hold of the slot came from the
+  // owner then, and is not its own to give back.
+  static bool inherited(const Segment *segment, std::uint64_t offset);
   static void in_child();
 
  private:
@@ -88,8 +91,7 @@ class Heap {
   Block *limbo_ = nullptr, *limbo_end_ = nullptr;
   std::atomic<std::size_t> limbo_count_{0};
   ThreadCache *caches_ = nullptr;
-  HeapCounts ended_;                   // of threads that are gone
-  Arena *inherited_arenas_ = nullptr;  // of the parent: kept, for storages that live on in this child
+  HeapCounts ended_;  // of threads that are gone
   std::uint64_t watermark_ = 0;
 };
 

@@ -30,12 +30,14 @@ Error stale() { return fail(SHMALLOC_STATUS_STALE, 0, "the storage is gone: it w
 
 }  // namespace
 
-std::uint32_t Segment::lock(LocalSlot &local) {
+// The last one that leaves counts itself out in the same step, so that a child forked from here on, in which it does not go on, never
+// counts on a bit that is about to be reset.
+std::uint32_t Segment::lock(LocalSlot &local, bool leaving) {
   std::uint32_t word = local.word.load(std::memory_order_relaxed);
   for (int tries = 0;; ++tries) {
     if ((word & kLocalLock) == 0) {
-      if (local.word.compare_exchange_weak(word, word | kLocalLock, std::memory_order_acquire, std::memory_order_relaxed))
-        return word;
+      const std::uint32_t locked = leaving && word == 1 ? kLocalLock : word | kLocalLock;
+      if (local.word.compare_exchange_weak(word, locked, std::memory_order_acq_rel, std::memory_order_relaxed)) return word;
       continue;
     }
     if (tries < 100) {
@@ -102,9 +104,9 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
   return {};
 }
 
-void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
+void Segment::let_go(std::uint32_t index, SharedMemory *memory, bool keep_bit) {
   LocalSlot &local = locals_[index];
-  std::uint32_t count = lock(local);
+  std::uint32_t count = lock(local, true);
   if (memory != nullptr) {
     if (memory->next != nullptr) memory->next->previous = memory->previous;
     if (memory->previous != nullptr) {
@@ -116,25 +118,23 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
   }
   bool last = count == 1;
   // What forked children may use is theirs first. If that can't be arranged, it stays held by us.
-  if (last && local.epoch != epoch() && !hand_over(index, local.epoch))
+  if (last && forked_since(local.epoch) && !hand_over(index, local.epoch))
     last = false;
   else
     --count;
-  if (last && !owned()) {
+  if (last && !owned() && !keep_bit) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
   }
   unlock(local, count);
   if (last) release();
 }
 
-bool Segment::retire(std::uint32_t index, std::uint32_t generation, std::uint32_t *epoch_of_block) {
+bool Segment::retire(std::uint32_t index, std::uint32_t generation, std::uint32_t since, bool *handed_over) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = lock(local);
   bool retired = count == 0;
-  if (retired && *epoch_of_block != epoch()) {
-    retired = hand_over(index, *epoch_of_block);
-    if (retired) *epoch_of_block = epoch();
-  }
+  // Once: children that are forked later do not have what was released before.
+  if (retired && !*handed_over) retired = *handed_over = hand_over(index, since);
   retired = retired && slot::retire(slots_[index], generation);
   if (retired) slots_[index].size.store(0, std::memory_order_relaxed);  // Handles that guess the next generation fit nothing.
   unlock(local, count);
@@ -168,7 +168,10 @@ void Segment::clear_place(int place) const {
 
 // A free place, locked on this descriptor's description.
 Result<int> Segment::claim(int fd) {
-  for (int place = 0; place < wire::kPlaces; ++place) {
+  constexpr int kTries = 16;  // Others may have a free one locked for a moment, to clear it.
+  for (int at = 0; at < wire::kPlaces * kTries; ++at) {
+    const int place = at % wire::kPlaces;
+    if (at != 0 && place == 0) os::yield();
     SHMALLOC_TRY(locked, os::lock_byte(fd, byte_of(place), os::Lock::exclusive));
     if (!locked) continue;
     clear_place(place);
@@ -181,8 +184,20 @@ Result<int> Segment::claim(int fd) {
               wire::kPlaces);
 }
 
+// On a description that takes the place of another: what that one kept for those whom we were forked from.
+Result<void> Segment::keep_for_ancestors(int fd) const {
+  const auto keep = [&](std::uint64_t byte) -> Result<void> {
+    SHMALLOC_TRY(kept, os::lock_byte(fd, byte, os::Lock::shared));
+    return kept ? Result<void>() : fail(SHMALLOC_STATUS_BUSY, 0, "a place is being cleared");
+  };
+  if (owner_lock_) SHMALLOC_CHECK(keep(wire::kOwnerByte));
+  for (const std::uint64_t byte : ancestors_) SHMALLOC_CHECK(keep(byte));
+  return {};
+}
+
 Result<void> Segment::claim_place() {
-  SHMALLOC_TRY(own, os::reopen(control_.get(), O_RDWR));
+  SHMALLOC_TRY(own, open_control());
+  if (forked_) SHMALLOC_CHECK(keep_for_ancestors(own.get()));
   SHMALLOC_TRY(keeper, os::Mapping::map(own.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
   SHMALLOC_CHECK(keeper.inherit(false));
   SHMALLOC_TRY(place, claim(own.get()));
@@ -209,12 +224,12 @@ void Segment::clear_up(bool now) {
   const std::lock_guard guard(segments_mutex());
   cleared_up_.store(time, std::memory_order_relaxed);
   if (head_->places.load(std::memory_order_relaxed) == 0) return;
-  if (auto fd = os::reopen(control_.get(), O_RDWR)) clear_up_with(fd->get());
+  if (auto fd = open_control()) clear_up_with(fd->get());
 }
 
 // With the mutex. The owner is dead: what nobody holds goes back to the system.
 std::uint64_t Segment::reclaim() {
-  auto fd = os::reopen(control_.get(), O_RDWR);
+  auto fd = open_control();
   if (!fd) return 0;
   auto alone = os::lock_byte(fd->get(), wire::kOwnerByte, os::Lock::exclusive);
   if (!alone || !*alone) return 0;
@@ -261,35 +276,45 @@ std::uint64_t Segment::reclaim() {
 void Segment::prepare_child() {
   const int place = place_.load(std::memory_order_relaxed);
   if (!owner_lock_ && place < 0 && ancestors_.empty()) return;  // Nothing is held.
-  const std::uint32_t next = epoch() + 1;
+  // Odd from here until the fork is done: what is made or released meanwhile may or may not be in the child.
+  const std::uint32_t next = epoch_.fetch_add(1, std::memory_order_seq_cst) + 2;
   const auto prepared = [&]() -> Result<int> {
     try {
       children_.reserve(children_.size() + 1);
-      ancestors_.reserve(ancestors_.size() + 1);
+      ancestors_.reserve(ancestors_.size() + 2);
     } catch (...) {
       return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a child");
     }
-    SHMALLOC_TRY(fd, os::reopen(control_.get(), O_RDWR));
-    const auto keep = [&](std::uint64_t byte) -> Result<void> {
-      SHMALLOC_TRY(kept, os::lock_byte(fd.get(), byte, os::Lock::shared));
-      return kept ? Result<void>() : fail(SHMALLOC_STATUS_BUSY, 0, "a place is being cleared");
-    };
-    if (owner_lock_) SHMALLOC_CHECK(keep(wire::kOwnerByte));
-    if (place >= 0) SHMALLOC_CHECK(keep(byte_of(place)));
-    for (const int ancestor : ancestors_) SHMALLOC_CHECK(keep(byte_of(ancestor)));
+    SHMALLOC_TRY(fd, open_control());
+    SHMALLOC_CHECK(keep_for_ancestors(fd.get()));
+    if (place >= 0) {
+      SHMALLOC_TRY(kept, os::lock_byte(fd.get(), byte_of(place), os::Lock::shared));
+      if (!kept) return fail(SHMALLOC_STATUS_INTERNAL, 0, "our own place is locked by somebody else");
+    }
     SHMALLOC_TRY(keeper, os::Mapping::map(fd.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
-    SHMALLOC_TRY(claimed, claim(fd.get()));
-    child_keeper_ = std::move(keeper);
+    auto claimed = claim(fd.get());
+    if (!claimed) {
+      SHMALLOC_TRY(told, os::lock_byte(fd.get(), lost_byte(), os::Lock::shared));
+      child_lost_ = told;
+    }
+    if (claimed || child_lost_) child_keeper_ = std::move(keeper);
     return claimed;
   }();
-  epoch_.store(next, std::memory_order_relaxed);
   if (!prepared) {
-    lost_epoch_ = next;
+    const bool other_byte = lost_epoch_ != 0 && lost_at_ != lost_byte();
+    (child_lost_ && !other_byte ? lost_epoch_ : unknown_epoch_) = next;
+    lost_at_ = lost_byte();
     return;
   }
   child_place_ = *const_cast<Result<int> &>(prepared);
   std::erase_if(children_, [&](const Child &child) { return child.place == child_place_; });
   children_.push_back({child_place_, head_->turns[child_place_].load(std::memory_order_relaxed), next});
+}
+
+// Locked as long as children of ours live that have no place.
+std::uint64_t Segment::lost_byte() const {
+  const int place = place_.load(std::memory_order_relaxed);
+  return place >= 0 ? wire::kLostBytes + static_cast<std::uint64_t>(place) : wire::kOwnerLostByte;
 }
 
 bool Segment::hand_over(std::uint32_t index, std::uint32_t since) {
@@ -298,10 +323,12 @@ bool Segment::hand_over(std::uint32_t index, std::uint32_t since) {
 }
 
 bool Segment::hand_over_locked(std::uint32_t index, std::uint32_t since) {
-  if (since < lost_epoch_) return false;
-  if (children_.empty()) return true;
-  auto fd = os::reopen(control_.get(), O_RDWR);
+  if (since < unknown_epoch_) return false;
+  if (children_.empty() && lost_epoch_ == 0) return true;
+  auto fd = open_control();
   if (!fd) return false;
+  if (lost_epoch_ != 0 && !os::byte_locked(fd->get(), lost_at_)) lost_epoch_ = 0;
+  if (since < lost_epoch_) return false;
   for (std::size_t i = 0; i < children_.size();) {
     const Child child = children_[i];
     // While we have the byte nobody clears the place or claims it, so what we see stays so.

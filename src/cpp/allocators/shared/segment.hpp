@@ -51,22 +51,28 @@ class Segment {
 
   // A handle more to a slot of this generation: of `memory`, or of nothing in particular. STALE, CORRUPT, NO_SPACE.
   Result<void> hold(const Ticket &ticket, SharedMemory *memory);
-  void let_go(std::uint32_t slot, SharedMemory *memory);
+  // `keep_bit`: this process uses the storage in another way as well, see Heap::inherited.
+  void let_go(std::uint32_t slot, SharedMemory *memory, bool keep_bit);
 
   // ---- for the owner ----
   Result<std::uint32_t> new_slot();
   wire::Slot &slot(std::uint32_t index) const { return slots_[index]; }
   wire::SegmentHead &head() const { return *head_; }
-  // Ends the generation if nobody holds it, here or elsewhere, nor children forked since `epoch`.
-  bool retire(std::uint32_t slot, std::uint32_t generation, std::uint32_t *epoch);
-  // Gives processes forked since the epoch their hold of a slot. False: that can't be done now.
-  bool hand_over(std::uint32_t slot, std::uint32_t epoch);
+  // Ends the generation if nobody holds it, here or elsewhere. First, unless they have it, children forked since `epoch` get their hold.
+  bool retire(std::uint32_t slot, std::uint32_t generation, std::uint32_t epoch, bool *handed_over);
+  // Odd while this process forks.
   std::uint32_t epoch() const { return epoch_.load(std::memory_order_relaxed); }
+  // Whether there may be children that have what was made in an epoch.
+  bool forked_since(std::uint32_t epoch) const {
+    const std::uint32_t now = epoch_.load(std::memory_order_relaxed);
+    return epoch != now || (now & 1U) != 0;
+  }
   Result<void> reserve(std::uint64_t from, std::uint64_t to);
   void punch(std::uint64_t from, std::uint64_t to) const;
   void close_as_owner();  // and one use less
 
   bool owned() const { return owner_.load(std::memory_order_relaxed); }
+  bool forked() const { return forked_; }
   const std::uint8_t *id() const { return head_->id; }
   char *data() const { return static_cast<char *>(data_map_.base()); }
   Result<char *> read_only_data();
@@ -112,16 +118,21 @@ class Segment {
   void publish();
   Result<void> check(const Ticket &ticket);
   Result<void> claim_place();
+  Result<void> keep_for_ancestors(int fd) const;
+  Result<os::UniqueFd> open_control() const;
+  bool data_is_there() const;
   Result<int> claim(int fd);
   void clear_place(int place) const;
   void clear_up_with(int fd);
   std::uint64_t reclaim();
   bool locals_in_use();
   void mark_locals();
+  bool hand_over(std::uint32_t slot, std::uint32_t epoch);
   bool hand_over_locked(std::uint32_t slot, std::uint32_t epoch);
+  std::uint64_t lost_byte() const;
   void prepare_child();
   std::uint32_t slots_used() const;
-  static std::uint32_t lock(LocalSlot &local);
+  static std::uint32_t lock(LocalSlot &local, bool leaving = false);
   static void unlock(LocalSlot &local, std::uint32_t count) { local.word.store(count, std::memory_order_release); }
 
   // Uses, and in the top bit whether it can be found.
@@ -131,6 +142,7 @@ class Segment {
   wire::Slot *slots_ = nullptr;
   LocalSlot *locals_ = nullptr;
   std::uint32_t slot_count_ = 0;
+  std::uint32_t own_slots_ = 0;  // the owner's: given out so far
   std::atomic<bool> owner_{false};
   bool owner_lock_ = false;  // we are the owner, or forked from it
   bool forked_ = false;      // what an ancestor mapped: never unmapped here
@@ -139,18 +151,23 @@ class Segment {
   bool advise_ = false;  // its pages are chosen when they are touched
   std::atomic<int> place_{-1};
   std::atomic<std::uint32_t> epoch_{0};
-  std::uint32_t lost_epoch_ = 0;            // what is older than this is never let go: a child was forked that has no place
+  // What is older is not let go: a child was forked that has no place. As long as it lives, which its lock tells; or for ever.
+  std::uint32_t lost_epoch_ = 0;
+  std::uint64_t lost_at_ = 0;
+  std::uint32_t unknown_epoch_ = 0;
   std::atomic<std::uint64_t> verified_{0};  // bytes of the data that are seen to exist
   std::atomic<std::int64_t> cleared_up_{0};
   os::UniqueFd control_, data_;
   os::Identity identity_;  // of the control
+  os::Identity data_identity_;
   os::Mapping control_map_, data_map_, read_only_map_, local_map_;
   std::atomic<char *> read_only_{nullptr};
-  os::Mapping owner_keeper_;  // keeps the owner's lock, if that is us
-  os::Mapping keeper_;        // keeps that of our place, and those for our ancestors
-  std::vector<int> ancestors_;
+  os::Mapping owner_keeper_;              // keeps the owner's lock, if that is us
+  os::Mapping keeper_;                    // keeps that of our place, and those for our ancestors
+  std::vector<std::uint64_t> ancestors_;  // bytes that are kept for them
   std::vector<Child> children_;
   int child_place_ = -1;
+  bool child_lost_ = false;
   os::Mapping child_keeper_;
 };
 

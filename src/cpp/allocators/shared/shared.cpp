@@ -154,7 +154,6 @@ void SharedMemory::give_back() {
   if (from == nullptr) return;
   storage.store(nullptr, std::memory_order_relaxed);
   segment = nullptr;
-  data = nullptr;
   if (block != nullptr) {
     Heap &heap = *block->arena->heap;
     const bool orphaned = static_cast<const SharedAllocator &>(heap.allocator()).orphaned();
@@ -166,9 +165,10 @@ void SharedMemory::give_back() {
     }
     if (orphaned) SharedAllocator::end_orphans();
   } else {
-    from->let_go(held.slot, this);
+    from->let_go(held.slot, this, Heap::inherited(from, held.offset));
     from->release();
   }
+  data = nullptr;  // Until here others may look at it: they find it in lists.
   size = capacity = 0;
 }
 
