@@ -111,6 +111,8 @@ struct peer {
   pid_t pid;
   int socket;
 };
+enum { kMostPeers = 128 };
+static int peer_sockets_[kMostPeers]; /* one more than their numbers: other peers must not keep them open */
 
 static inline struct peer begin_peer(void (*body)(int socket)) {
   int ends[2];
@@ -121,6 +123,9 @@ static inline struct peer begin_peer(void (*body)(int socket)) {
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(ends[0]);
+    for (int i = 0; i < kMostPeers; ++i) {
+      if (peer_sockets_[i] != 0) close(peer_sockets_[i] - 1);
+    }
     alarm(TSAN || ASAN ? 300 : 100);
     static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     for (size_t i = 0; i < sizeof caught / sizeof *caught; ++i) signal(caught[i], SIG_DFL);
@@ -128,6 +133,11 @@ static inline struct peer begin_peer(void (*body)(int socket)) {
     _exit(0);
   }
   close(ends[1]);
+  for (int i = 0; i < kMostPeers; ++i) {
+    if (peer_sockets_[i] != 0) continue;
+    peer_sockets_[i] = ends[0] + 1;
+    break;
+  }
   return (struct peer){pid, ends[0]};
 }
 static inline void tell(int socket, const void *what, size_t size) {
@@ -154,6 +164,9 @@ static inline void await_peer(int socket) {
 }
 static inline int end_of(struct peer peer) {
   int status = 0;
+  for (int i = 0; i < kMostPeers; ++i) {
+    if (peer_sockets_[i] == peer.socket + 1) peer_sockets_[i] = 0;
+  }
   close(peer.socket);
   while (waitpid(peer.pid, &status, 0) < 0 && errno == EINTR) {
   }

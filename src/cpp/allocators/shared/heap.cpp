@@ -20,6 +20,7 @@ constexpr std::size_t kLimboPoll = 32;  // blocks looked at when a list is empty
 
 constinit std::mutex mutex;
 constinit std::atomic<std::uint64_t> next_id{1};
+constinit std::uint64_t polls = 0;
 
 std::size_t block_size(const Block &block) { return block.units != 0 ? block.units * classes::kUnit : classes::kSize[block.index]; }
 
@@ -143,7 +144,8 @@ void Heap::free_slowly(SharedMemory *memory) {
 // Whether nobody else uses a block of limbo any more.
 bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
-  if (block->pinned) return false;
+  if (block->pinned && segment->lost_children_live()) return false;
+  block->pinned = false;
   if (block->exported) {
     if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
     block->exported = false;
@@ -154,7 +156,7 @@ bool Heap::settle(Block *block) {
 
 void Heap::poll_limbo(std::size_t most, bool clear_up) {
   if (limbo_ == nullptr) return;
-  bool waited = false;
+  ++polls;
   for (std::size_t left = std::min(most, limbo_count_.load(std::memory_order_relaxed)); left > 0; --left) {
     Block *block = limbo_;
     limbo_ = block->next;
@@ -166,8 +168,9 @@ void Heap::poll_limbo(std::size_t most, bool clear_up) {
       give(block);
       continue;
     }
-    if (!waited) block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: seen at the next look.
-    waited = true;
+    if (block->arena->polled != polls)
+      block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: the next look tells.
+    block->arena->polled = polls;
     block->next = nullptr;
     (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
     limbo_end_ = block;

@@ -167,8 +167,7 @@ class Heap {
   Block *limbo_ = nullptr, *limbo_end_ = nullptr;
   std::atomic<std::size_t> limbo_count_{0};
   ThreadCache *caches_ = nullptr;
-  HeapCounts ended_;                   // of threads that are gone
-  Arena *inherited_arenas_ = nullptr;  // of the parent: kept, for storages that live on in this child
+  HeapCounts ended_;  // of threads that are gone
   std::uint64_t watermark_ = 0;
 };
 

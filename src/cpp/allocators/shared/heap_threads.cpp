@@ -13,6 +13,8 @@
 namespace shmalloc {
 namespace {
 
+constinit Arena *inherited_arenas = nullptr;  // of the parent's: kept, for storages that live on in this child
+
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
 
@@ -209,22 +211,19 @@ bool Heap::clear_up_all(bool now) {
 
 bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context) {
   const std::lock_guard lock(heaps_mutex());
-  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
-    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
+  const auto look_in = [&](const Arena *first) {
+    for (const Arena *arena = first; arena != nullptr; arena = arena->next) {
       const auto base = reinterpret_cast<std::uintptr_t>(arena->segment->data());
-      if (address < base || address - base >= std::uint64_t{arena->end} * classes::kUnit) continue;
-      const std::uint64_t offset = address - base;
-      const Unit &unit = arena->units[offset / classes::kUnit];
-      Block *block = nullptr;
-      if (unit.state == Unit::large) block = static_cast<Block *>(unit.owner);
-      if (unit.state == Unit::slab) {
-        auto *slab = static_cast<Slab *>(unit.owner);
-        const std::uint64_t at = (offset - slab->unit * classes::kUnit) / classes::size_of(slab->blocks()[0].index);
-        if (at < slab->count) block = slab->blocks() + at;
-      }
+      if (address < base) continue;
+      const Block *block = arena->find_block(address - base);
       SharedMemory *memory = block != nullptr ? block->memory.load(std::memory_order_acquire) : nullptr;
-      return memory != nullptr && visit(memory, context);
+      if (memory != nullptr) return visit(memory, context);
     }
+    return false;
+  };
+  if (look_in(inherited_arenas)) return true;
+  for (const Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    if (look_in(heap->arenas_)) return true;
   }
   return false;
 }
@@ -315,8 +314,8 @@ void Heap::in_child() {
           arena->segment->retain();  // Mapped for good.
         }
       });
-      arena->next = heap->inherited_arenas_;
-      heap->inherited_arenas_ = arena;
+      arena->next = inherited_arenas;
+      inherited_arenas = arena;
     }
   }
   own_caches = nullptr;

@@ -35,12 +35,14 @@ Error stale() { return fail(SHMALLOC_STATUS_STALE, 0, "the storage is gone: it w
 
 }  // namespace
 
-std::uint32_t Segment::lock(LocalSlot &local) {
+// The last one that leaves counts itself out in the same step, so that a child forked from here on, in which it does not go on, never
+// counts on a bit that is about to be reset.
+std::uint32_t Segment::lock(LocalSlot &local, bool leaving) {
   std::uint32_t word = local.word.load(std::memory_order_relaxed);
   for (int tries = 0;; ++tries) {
     if ((word & kLocalLock) == 0) {
-      if (local.word.compare_exchange_weak(word, word | kLocalLock, std::memory_order_acquire, std::memory_order_relaxed))
-        return word;
+      const std::uint32_t locked = leaving && word == 1 ? kLocalLock : word | kLocalLock;
+      if (local.word.compare_exchange_weak(word, locked, std::memory_order_acq_rel, std::memory_order_relaxed)) return word;
       continue;
     }
     if (tries < 100) {
@@ -106,7 +108,7 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
 
 void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
   LocalSlot &local = locals_[index];
-  std::uint32_t count = lock(local);
+  std::uint32_t count = lock(local, true);
   if (memory != nullptr) {
     if (memory->next != nullptr) memory->next->previous = memory->previous;
     if (memory->previous != nullptr) {
@@ -116,7 +118,9 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
     }
     memory->next = memory->previous = nullptr;
   }
-  const bool last = count == 1 && !local.pinned;  // A child that has no place uses what is pinned.
+  // A child that has no place uses what is pinned.
+  if (count == 1 && local.pinned && !lost_children_live()) local.pinned = false;
+  const bool last = count == 1 && !local.pinned;
   if (count > 1 || last) --count;
   if (last && !owned()) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
@@ -161,7 +165,10 @@ void Segment::clear_place(int place) const {
 
 // A free place, locked on this descriptor's description.
 Result<int> Segment::claim(int fd) {
-  for (int place = 0; place < wire::kPlaces; ++place) {
+  constexpr int kTries = 16;  // Others may have a free one locked for a moment, to clear it.
+  for (int at = 0; at < wire::kPlaces * kTries; ++at) {
+    const int place = at % wire::kPlaces;
+    if (at != 0 && place == 0) os::yield();
     SHMALLOC_TRY(locked, os::lock_byte(fd, byte_of(place), os::Lock::exclusive));
     if (!locked) continue;
     clear_place(place);
@@ -174,8 +181,16 @@ Result<int> Segment::claim(int fd) {
               wire::kPlaces);
 }
 
+// On a description that takes the place of another: what that one kept for those whom we were forked from.
+Result<void> Segment::keep_for_ancestors(int fd) const {
+  if (owner_lock_) SHMALLOC_CHECK(keep_byte(fd, wire::kOwnerByte));
+  for (const std::uint64_t byte : ancestors_) SHMALLOC_CHECK(keep_byte(fd, byte));
+  return {};
+}
+
 Result<void> Segment::claim_place() {
-  SHMALLOC_TRY(own, os::reopen(control_.get(), O_RDWR));
+  SHMALLOC_TRY(own, open_control());
+  if (!ancestors_.empty()) SHMALLOC_CHECK(keep_for_ancestors(own.get()));
   SHMALLOC_TRY(keeper, os::Mapping::map(own.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
   SHMALLOC_CHECK(keeper.inherit(false));
   SHMALLOC_TRY(place, claim(own.get()));
@@ -202,12 +217,12 @@ void Segment::clear_up(bool now) {
   const std::lock_guard guard(segments_mutex());
   cleared_up_.store(time, std::memory_order_relaxed);
   if (head_->places.load(std::memory_order_relaxed) == 0) return;
-  if (auto fd = os::reopen(control_.get(), O_RDWR)) clear_up_with(fd->get());
+  if (auto fd = open_control()) clear_up_with(fd->get());
 }
 
 // With the mutex. The owner is dead: what nobody holds goes back to the system.
 std::uint64_t Segment::reclaim() {
-  auto fd = os::reopen(control_.get(), O_RDWR);
+  auto fd = open_control();
   if (!fd) return 0;
   // Tested, not kept: once free it stays free, and heirs may do all this side by side.
   if (os::byte_locked(fd->get(), wire::kOwnerByte)) return 0;
@@ -256,30 +271,44 @@ void Segment::prepare_child() {
   child_prepared_ = true;
   const auto open_for_child = [&](bool with_place) -> Result<int> {
     try {
-      ancestors_.reserve(ancestors_.size() + 1);
+      ancestors_.reserve(ancestors_.size() + 2);
     } catch (...) {
       return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a child");
     }
-    SHMALLOC_TRY(fd, os::reopen(control_.get(), O_RDWR));
+    SHMALLOC_TRY(fd, open_control());
     SHMALLOC_TRY(keeper, os::Mapping::map(fd.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
     int claimed = -1;
     if (with_place) {
       SHMALLOC_TRY(found, claim(fd.get()));
       claimed = found;
     } else {
-      // It uses what we hold: nobody is to take that for abandoned while it lives.
+      // It uses what we hold: nobody is to take that for abandoned while it lives, and we are to see when that ends.
+      SHMALLOC_CHECK(keep_for_ancestors(fd.get()));
       const int place = place_.load(std::memory_order_relaxed);
-      if (owner_lock_) SHMALLOC_CHECK(keep_byte(fd.get(), wire::kOwnerByte));
       if (place >= 0) SHMALLOC_CHECK(keep_byte(fd.get(), byte_of(place)));
-      for (const int ancestor : ancestors_) SHMALLOC_CHECK(keep_byte(fd.get(), byte_of(ancestor)));
+      SHMALLOC_CHECK(keep_byte(fd.get(), lost_byte()));
     }
     child_keeper_ = std::move(keeper);
     return claimed;
   };
   // What has no place of its own keeps its ancestors' alive, and so do its children.
-  auto prepared = open_for_child(ancestors_.empty());
-  child_place_ = prepared ? *prepared : -1;
+  if (auto prepared = open_for_child(ancestors_.empty())) child_place_ = *prepared;
   if (child_place_ < 0 && ancestors_.empty()) static_cast<void>(open_for_child(false));
+  lost_ = lost_ || child_place_ < 0;
+}
+
+// Locked as long as children of ours live that have no place.
+std::uint64_t Segment::lost_byte() const {
+  const int place = place_.load(std::memory_order_relaxed);
+  return place >= 0 ? wire::kLostBytes + static_cast<std::uint64_t>(place) : wire::kOwnerLostByte;
+}
+
+bool Segment::lost_children_live() {
+  const std::lock_guard guard(segments_mutex());
+  if (!lost_) return false;
+  auto fd = open_control();
+  lost_ = !fd || os::byte_locked(fd->get(), lost_byte());
+  return lost_;
 }
 
 // The child gets what we have handles to.

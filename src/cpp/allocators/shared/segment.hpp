@@ -94,6 +94,7 @@ class Segment {
   static void in_child();
   static void unlock_child();               // ends what in_child began
   bool mark_for_child(std::uint32_t slot);  // false: the child has no place
+  bool lost_children_live();                // who have none, and use what is pinned
   void inherit(std::uint32_t slot);
 
  private:
@@ -115,6 +116,9 @@ class Segment {
   void publish();
   Result<void> check(const Ticket &ticket);
   Result<void> claim_place();
+  Result<void> keep_for_ancestors(int fd) const;
+  Result<os::UniqueFd> open_control() const;
+  bool data_is_there() const;
   Result<int> claim(int fd);
   void clear_place(int place) const;
   void clear_up_with(int fd);
@@ -122,9 +126,10 @@ class Segment {
   bool locals_in_use();
   void mark_locals();
   void prepare_child();
+  std::uint64_t lost_byte() const;
   void mark_all_for_child();
   std::uint32_t slots_used() const;
-  static std::uint32_t lock(LocalSlot &local);
+  static std::uint32_t lock(LocalSlot &local, bool leaving = false);
   static void unlock(LocalSlot &local, std::uint32_t count) { local.word.store(count, std::memory_order_release); }
 
   // Uses, and in the top bit whether it can be found.
@@ -134,23 +139,26 @@ class Segment {
   wire::Slot *slots_ = nullptr;
   LocalSlot *locals_ = nullptr;
   std::uint32_t slot_count_ = 0;
+  std::uint32_t own_slots_ = 0;  // the owner's: given out so far
   std::atomic<bool> owner_{false};
   bool owner_lock_ = false;  // we are the owner, or forked from it
   bool sealed_ = false;
   bool huge_ = false;
   bool advise_ = false;  // its pages are chosen when they are touched
   std::atomic<int> place_{-1};
-  std::uint32_t lost_epoch_ = 0;            // what is older than this is never let go: a child was forked that has no place
+  bool lost_ = false;                       // children were forked that have no place
   std::atomic<std::uint64_t> verified_{0};  // bytes of the data that are seen to exist
   std::atomic<std::int64_t> cleared_up_{0};
   os::UniqueFd control_, data_;
   os::Identity identity_;  // of the control
+  os::Identity data_identity_;
   std::string name_;
+  bool names_are_ours_ = false;
   os::Mapping control_map_, data_map_, read_only_map_, local_map_;
   std::atomic<char *> read_only_{nullptr};
-  os::Mapping owner_keeper_;    // keeps the owner's lock, if that is us
-  os::Mapping keeper_;          // keeps that of our place, and those for our ancestors
-  std::vector<int> ancestors_;  // whose places protect what we inherited, as we got none
+  os::Mapping owner_keeper_;              // keeps the owner's lock, if that is us
+  os::Mapping keeper_;                    // keeps that of our place, and those for our ancestors
+  std::vector<std::uint64_t> ancestors_;  // bytes that protect what we inherited, as we got no place
   bool child_prepared_ = false;
   int child_place_ = -1;
   os::Mapping child_keeper_;

@@ -154,7 +154,6 @@ void SharedMemory::give_back() {
   if (from == nullptr) return;
   storage.store(nullptr, std::memory_order_relaxed);
   segment = nullptr;
-  data = nullptr;
   if (block != nullptr) {
     Heap &heap = *block->arena->heap;
     if (lingering) heap.lingers(*this, -1);
@@ -171,6 +170,7 @@ void SharedMemory::give_back() {
     from->let_go(held.slot, this);
     from->release();
   }
+  data = nullptr;  // Until here others may look at it: they find it in lists.
   size = capacity = 0;
 }
 
