@@ -143,7 +143,7 @@ static void bad_settings_are_named(void **state) {
       {SHMALLOC_ALLOCATOR_KIND_DIRECT, "alignment:48", "power of two"},
       {SHMALLOC_ALLOCATOR_KIND_DIRECT, "alignment:8", "at least 16"},
       {SHMALLOC_ALLOCATOR_KIND_DIRECT, "prefix:x", "prefix"},
-      {SHMALLOC_ALLOCATOR_KIND_DEFAULT, "prefix:x", "prefix"},
+      {SHMALLOC_ALLOCATOR_KIND_DEFAULT, "manager:x", "manager"},
       {SHMALLOC_ALLOCATOR_KIND_SHARED, "mode:1000", "mode"},
       {SHMALLOC_ALLOCATOR_KIND_SHARED, "segment_size:many", "segment_size"},
       {SHMALLOC_ALLOCATOR_KIND_SHARED, "pages:gigantic", "pages"},
