@@ -3,33 +3,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "support.h"
-
-struct handle {
-  uint8_t bytes[SHMALLOC_HANDLE_MAX];
-  size_t length;
-};
-
-static struct handle export_of(shmalloc_storage *storage, uint32_t flags, int64_t ttl_ns) {
-  shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
-  struct handle handle = {.length = SHMALLOC_HANDLE_MAX};
-  params.flags = flags;
-  params.ttl_ns = ttl_ns;
-  OK(shmalloc_storage_export(storage, &params, handle.bytes, &handle.length, err));
-  return handle;
-}
-
-static shmalloc_status import_of(const struct handle *handle, uint32_t flags, shmalloc_storage **out, shmalloc_error *err) {
-  shmalloc_import_params params = SHMALLOC_INIT(shmalloc_import_params);
-  params.flags = flags;
-  return shmalloc_storage_import(handle->bytes, handle->length, NULL, 0, &params, out, err);
-}
-
-static shmalloc_handle_info handle_info(const struct handle *handle) {
-  shmalloc_handle_info info = SHMALLOC_INIT(shmalloc_handle_info);
-  OK(shmalloc_handle_get_info(handle->bytes, handle->length, &info, err));
-  return info;
-}
+#include "handles.h"
 
 /* Writes the checksum anew, so that what follows the checksum is looked at. Bitwise, not the library's own code. */
 static void mend(struct handle *handle) {
@@ -157,87 +131,6 @@ static void descriptors_travel_beside_the_bytes(void **state) {
   shmalloc_storage_release(other);
   shmalloc_allocator_release(map);
   SAME(before);
-}
-
-/* Of a segment there are two, its control and its data, which lead to all that lies in it. */
-static void descriptors_of_a_segment_lead_to_its_storages(void **state) {
-  (void)state;
-  int ends[2];
-  assert_int_equal(pipe(ends), 0);
-  struct {
-    struct handle handle;
-    int32_t fds[2], wrong[2];
-  } told;
-  const pid_t child = fork(); /* one that has not mapped the segments */
-  if (child == 0) {
-    shmalloc_storage *storage = NULL;
-    CHILD_CHECK(read(ends[0], &told, sizeof told) == sizeof told);
-    const int32_t numbers[4] = {told.fds[0], told.fds[1], told.wrong[0], told.wrong[1]};
-    int32_t opened[4];
-    for (int i = 0; i < 4; ++i) {
-      char path[64];
-      snprintf(path, sizeof path, "/proc/%d/fd/%d", getppid(), numbers[i]);
-      opened[i] = open(path, O_RDWR | O_CLOEXEC);
-      CHILD_CHECK(opened[i] >= 0);
-    }
-    const struct handle *handle = &told.handle;
-    const int32_t swapped[2] = {opened[1], opened[0]};
-    const int32_t mixed[2] = {opened[0], opened[3]};
-    CHILD_CHECK(import_of(handle, 0, &storage, NULL) == SHMALLOC_STATUS_INVALID);
-    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, opened, 1, NULL, &storage, NULL) == SHMALLOC_STATUS_INVALID);
-    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, swapped, 2, NULL, &storage, NULL) ==
-                SHMALLOC_STATUS_CORRUPT);
-    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, mixed, 2, NULL, &storage, NULL) == SHMALLOC_STATUS_CORRUPT);
-    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, opened + 2, 2, NULL, &storage, NULL) != SHMALLOC_STATUS_OK);
-    CHILD_CHECK(shmalloc_storage_import(handle->bytes, handle->length, opened, 2, NULL, &storage, NULL) == SHMALLOC_STATUS_OK);
-    CHILD_CHECK(strcmp(shmalloc_storage_data(storage), "in a segment") == 0);
-    strcpy(shmalloc_storage_data(storage), "seen by another");
-    shmalloc_storage_release(storage);
-    _exit(0);
-  }
-  shmalloc_allocator *shared = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
-  shmalloc_allocator *elsewhere = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
-  shmalloc_storage *storage = NULL;
-  shmalloc_storage *other = NULL;
-  OK(shmalloc_storage_create(shared, 4096, 0, NULL, &storage, err));
-  OK(shmalloc_storage_create(elsewhere, 4096, 0, NULL, &other, err));
-  assert_int_equal(info_of(storage).fd, -1); /* none leads to the storage alone */
-  strcpy(shmalloc_storage_data(storage), "in a segment");
-  told.handle = export_of(storage, SHMALLOC_EXPORT_DESCRIPTOR, SHMALLOC_TIME_NONE);
-  assert_int_equal(handle_info(&told.handle).route, SHMALLOC_HANDLE_ROUTE_DESCRIPTOR);
-  assert_int_equal(handle_info(&told.handle).kind, SHMALLOC_ALLOCATOR_KIND_SHARED);
-  size_t count = 1;
-  FAILS(NO_SPACE, "has 2 descriptors", shmalloc_storage_export_fds(storage, NULL, told.fds, &count, err));
-  assert_int_equal(count, 2);
-  OK(shmalloc_storage_export_fds(storage, NULL, told.fds, &count, err));
-  OK(shmalloc_storage_export_fds(other, NULL, told.wrong, &count, err));
-  assert_int_equal(count, 2);
-  assert_int_equal(fcntl(told.fds[0], F_GETFD) & fcntl(told.fds[1], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-  assert_int_equal(write(ends[1], &told, sizeof told), sizeof told);
-  int result = 0;
-  assert_int_equal(waitpid(child, &result, 0), child);
-  assert_int_equal(result, 0);
-  assert_string_equal(shmalloc_storage_data(storage), "seen by another");
-  shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
-  params.flags = SHMALLOC_EXPORT_READ_ONLY;
-  int32_t none[2];
-  FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_export_fds(storage, &params, none, &count, err));
-  params.flags = 0;
-  params.format = SHMALLOC_HANDLE_FORMAT_TORCH_FD; /* PyTorch would map the first one, the control, and write there */
-  count = 0;
-  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export_fds(storage, &params, NULL, &count, err));
-  count = 2;
-  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export_fds(storage, &params, none, &count, err));
-  FAILS(UNSUPPORTED, "PyTorch", shmalloc_storage_export(storage, &params, NULL, &count, err));
-  for (int i = 0; i < 2; ++i) {
-    close(told.fds[i]);
-    close(told.wrong[i]);
-    close(ends[i]);
-  }
-  shmalloc_storage_release(storage);
-  shmalloc_storage_release(other);
-  shmalloc_allocator_release(shared);
-  shmalloc_allocator_release(elsewhere);
 }
 
 static void wrong_bytes_get_their_own_error(void **state) {
@@ -603,7 +496,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_route_leads_to_the_same_bytes),
       cmocka_unit_test(descriptors_travel_beside_the_bytes),
-      cmocka_unit_test(descriptors_of_a_segment_lead_to_its_storages),
       cmocka_unit_test(wrong_bytes_get_their_own_error),
       cmocka_unit_test(text_survives_and_is_checked),
       cmocka_unit_test(read_only_export_can_not_be_made_writable),
