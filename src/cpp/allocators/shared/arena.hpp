@@ -49,6 +49,8 @@ struct Unit {
 
 struct Arena {
   static Result<Arena *> make(const SegmentRequest &request);
+  // The records of all that is or was in use.
+  void free_blocks();
   // Gives the segment up. What others hold of it stays theirs.
   void destroy();
 

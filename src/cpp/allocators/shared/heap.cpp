@@ -11,7 +11,6 @@
 
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/slot.hpp"
-#include "base/fork.hpp"
 
 namespace shmalloc {
 namespace {
@@ -49,20 +48,7 @@ Heap::~Heap() {
   while (arenas_ != nullptr) {
     Arena *arena = arenas_;
     arenas_ = arena->next;
-    // The owner's records, one a block: found by their units.
-    for (std::uint32_t at = 0; at < arena->end;) {
-      const Unit &unit = arena->units[at];
-      if (unit.state == Unit::slab) {
-        std::free(unit.owner);
-        at += classes::kSlabUnits;
-      } else if (unit.state == Unit::large) {
-        auto *block = static_cast<Block *>(unit.owner);
-        at += block->units;
-        delete block;
-      } else {
-        at += unit.state == Unit::free ? unit.length : 1;
-      }
-    }
+    arena->free_blocks();
     arena->destroy();
   }
 }

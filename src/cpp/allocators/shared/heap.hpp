@@ -71,7 +71,6 @@ class Heap {
     free_slowly(memory);
   }
   Result<void> give_slot(SharedMemory *memory);  // with which it can be exported
-  void free_inherited(const SharedMemory &memory);
 
   HeapCounts counts() const;
   struct Live {

@@ -54,6 +54,13 @@ std::uint32_t Segment::lock(LocalSlot &local, bool leaving) {
   }
 }
 
+void Segment::link(LocalSlot &local, SharedMemory *memory) {
+  memory->previous = nullptr;
+  memory->next = local.first;
+  if (local.first != nullptr) local.first->previous = memory;
+  local.first = memory;
+}
+
 std::uint32_t Segment::slots_used() const { return std::min(head_->slots_used.load(std::memory_order_acquire), slot_count_); }
 
 // What the ticket says against what the owner promised, and against what is there.
@@ -96,12 +103,7 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
     return good;
   }
   if (count == 0) retain();
-  if (memory != nullptr) {
-    memory->previous = nullptr;
-    memory->next = local.first;
-    if (local.first != nullptr) local.first->previous = memory;
-    local.first = memory;
-  }
+  if (memory != nullptr) link(local, memory);
   unlock(local, count + 1);
   return {};
 }
@@ -327,10 +329,11 @@ bool Segment::mark_for_child(std::uint32_t index) {
   return true;
 }
 
-void Segment::inherit(std::uint32_t index) {
+void Segment::inherit(std::uint32_t index, SharedMemory *memory) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = local.word.load(std::memory_order_relaxed);
   if (count == 0) retain();
+  link(local, memory);
   local.word.store(count + 1, std::memory_order_relaxed);
 }
 

@@ -95,7 +95,7 @@ class Segment {
   static void unlock_child();               // ends what in_child began
   bool mark_for_child(std::uint32_t slot);  // false: the child has no place
   bool lost_children_live();                // who have none, and use what is pinned
-  void inherit(std::uint32_t slot);
+  void inherit(std::uint32_t slot, SharedMemory *memory);
 
  private:
   // Handles of this process to one slot. The top bit locks the rest.
@@ -129,6 +129,7 @@ class Segment {
   std::uint64_t lost_byte() const;
   void mark_all_for_child();
   std::uint32_t slots_used() const;
+  static void link(LocalSlot &local, SharedMemory *memory);
   static std::uint32_t lock(LocalSlot &local, bool leaving = false);
   static void unlock(LocalSlot &local, std::uint32_t count) { local.word.store(count, std::memory_order_release); }
 
