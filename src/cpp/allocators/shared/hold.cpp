@@ -85,6 +85,7 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
     unlock(local, count);
     return held;
   }
+  SHMALLOC_STEP();
   if (auto good = check(ticket); !good) {
     if (count == 0 && !owned()) slot::let_go(slot, bit_of(place_.load(std::memory_order_relaxed)));
     unlock(local, count);
@@ -117,11 +118,13 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory, bool keep_bit) {
     memory->next = memory->previous = nullptr;
   }
   bool last = count == 1;
+  SHMALLOC_STEP();
   // What forked children may use is theirs first. If that can't be arranged, it stays held by us.
   if (last && forked_since(local.epoch) && !hand_over(index, local.epoch))
     last = false;
   else
     --count;
+  SHMALLOC_STEP();
   if (last && !owned() && !keep_bit) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
   }
@@ -136,6 +139,7 @@ bool Segment::retire(std::uint32_t index, std::uint32_t generation, std::uint32_
   // Once: children that are forked later do not have what was released before.
   if (retired && !*handed_over) retired = *handed_over = hand_over(index, since);
   retired = retired && slot::retire(slots_[index], generation);
+  SHMALLOC_STEP();
   if (retired) slots_[index].size.store(0, std::memory_order_relaxed);  // Handles that guess the next generation fit nothing.
   unlock(local, count);
   return retired;
@@ -162,7 +166,9 @@ void Segment::mark_locals() {
 void Segment::clear_place(int place) const {
   const std::uint64_t bit = bit_of(place);
   for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
-    if ((slots_[i].holders.load(std::memory_order_relaxed) & bit) != 0) slot::let_go(slots_[i], bit);
+    if ((slots_[i].holders.load(std::memory_order_relaxed) & bit) == 0) continue;
+    SHMALLOC_STEP();
+    slot::let_go(slots_[i], bit);
   }
 }
 
@@ -174,9 +180,15 @@ Result<int> Segment::claim(int fd) {
     if (at != 0 && place == 0) os::yield();
     SHMALLOC_TRY(locked, os::lock_byte(fd, byte_of(place), os::Lock::exclusive));
     if (!locked) continue;
+    SHMALLOC_STEP();
+#if SHMALLOC_MUTANT != 3
     clear_place(place);
+#endif
+    SHMALLOC_STEP();
     head_->turns[place].fetch_add(1, std::memory_order_relaxed);
+    SHMALLOC_STEP();
     head_->places.fetch_or(bit_of(place), std::memory_order_acq_rel);
+    SHMALLOC_STEP();
     SHMALLOC_TRY(kept, os::lock_byte(fd, byte_of(place), os::Lock::shared));
     if (kept) return place;
   }
@@ -211,9 +223,12 @@ void Segment::clear_up_with(int fd) {
   for (int place = 0; place < wire::kPlaces; ++place) {
     if ((places & bit_of(place)) == 0 || place == place_.load(std::memory_order_relaxed)) continue;
     auto locked = os::lock_byte(fd, byte_of(place), os::Lock::exclusive);
-    if (!locked || !*locked) continue;
+    if (!locked || (!*locked && SHMALLOC_MUTANT != 4)) continue;
+    SHMALLOC_STEP();
     clear_place(place);
+    SHMALLOC_STEP();
     head_->places.fetch_and(~bit_of(place), std::memory_order_acq_rel);
+    SHMALLOC_STEP();
     static_cast<void>(os::lock_byte(fd, byte_of(place), os::Lock::none));
   }
 }
@@ -246,6 +261,7 @@ std::uint64_t Segment::reclaim() {
       const std::uint64_t size = slot.size.load(std::memory_order_relaxed);
       if (size == 0) continue;
       if (state.holders == 0 && state.generation != wire::kLastGeneration && slot::retire(slot, state.generation)) {
+        SHMALLOC_STEP();
         slot.size.store(0, std::memory_order_relaxed);
         ended = true;
         continue;
@@ -257,6 +273,7 @@ std::uint64_t Segment::reclaim() {
     return 0;  // Another time.
   }
   std::sort(held.begin(), held.end(), [](const Range &a, const Range &b) { return a.from < b.from; });
+  SHMALLOC_STEP();
   auto before = os::look(data_.get(), "a segment");
   const std::uint64_t page = os::page_size();
   std::uint64_t at = 0;
@@ -306,6 +323,7 @@ void Segment::prepare_child() {
     lost_at_ = lost_byte();
     return;
   }
+  SHMALLOC_STEP();
   child_place_ = *const_cast<Result<int> &>(prepared);
   std::erase_if(children_, [&](const Child &child) { return child.place == child_place_; });
   children_.push_back({child_place_, head_->turns[child_place_].load(std::memory_order_relaxed), next});
@@ -337,7 +355,9 @@ bool Segment::hand_over_locked(std::uint32_t index, std::uint32_t since) {
     const bool there = *locked && head_->turns[child.place].load(std::memory_order_relaxed) == child.turn &&
                        (head_->places.load(std::memory_order_acquire) & bit_of(child.place)) != 0;
     if (!*locked) return false;  // It is being cleared or claimed right now: another time.
-    if (there && child.epoch > since) slots_[index].holders.fetch_or(bit_of(child.place), std::memory_order_acq_rel);
+    SHMALLOC_STEP();
+    if (SHMALLOC_MUTANT != 5 && there && child.epoch > since)
+      slots_[index].holders.fetch_or(bit_of(child.place), std::memory_order_acq_rel);
     static_cast<void>(os::lock_byte(fd->get(), byte_of(child.place), os::Lock::none));
     if (there) {
       ++i;

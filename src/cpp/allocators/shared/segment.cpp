@@ -10,6 +10,7 @@
 
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
+#include "allocators/shared/steps.hpp"
 #include "base/text.hpp"
 #include "os/pages.hpp"
 #include "os/process.hpp"
@@ -122,7 +123,9 @@ void Segment::unmap() {
   id_low_.store(0, std::memory_order_relaxed);
   id_high_.store(0, std::memory_order_relaxed);
   if (const int place = place_.load(std::memory_order_relaxed); place >= 0) {
+    SHMALLOC_STEP();
     head_->places.fetch_and(~(std::uint64_t{1} << place), std::memory_order_acq_rel);  // We hold nothing: no bit of ours is set.
+    SHMALLOC_STEP();
   }
   owner_keeper_.reset();
   keeper_.reset();
@@ -374,7 +377,9 @@ void Segment::close_as_owner() {
     mark_locals();
   }
   const std::lock_guard lock(mutex);
+  SHMALLOC_STEP();
   head_->closed.store(1, std::memory_order_release);
+  SHMALLOC_STEP();
   owner_lock_ = false;
   owner_keeper_.reset();
   uses_.fetch_sub(1, std::memory_order_acq_rel);
