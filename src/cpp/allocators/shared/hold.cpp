@@ -119,11 +119,19 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory, bool keep_bit) {
   }
   bool last = count == 1;
   SHMALLOC_STEP();
-  // What forked children may use is theirs first. If that can't be arranged, it stays held by us.
-  if (last && forked_since(local.epoch) && !hand_over(index, local.epoch))
+  // What forked children may use is theirs first. If that can't be arranged now, it stays held by us until it can be.
+  if (last && forked_since(local.epoch) && !hand_over(index, local.epoch)) {
     last = false;
-  else
+    const std::lock_guard guard(segments_mutex());
+    try {
+      retained_.push_back({index, keep_bit});
+      want_maintenance();
+    } catch (...) {  // For good, then.
+      static_cast<void>(index);
+    }
+  } else {
     --count;
+  }
   SHMALLOC_STEP();
   if (last && !owned() && !keep_bit) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
@@ -352,13 +360,13 @@ bool Segment::hand_over_locked(std::uint32_t index, std::uint32_t since) {
     // While we have the byte nobody clears the place or claims it, so what we see stays so.
     auto locked = os::lock_byte(fd->get(), byte_of(child.place), os::Lock::shared);
     if (!locked) return false;
+    // Locked exclusively it is being cleared or claimed: the child is gone.
     const bool there = *locked && head_->turns[child.place].load(std::memory_order_relaxed) == child.turn &&
                        (head_->places.load(std::memory_order_acquire) & bit_of(child.place)) != 0;
-    if (!*locked) return false;  // It is being cleared or claimed right now: another time.
     SHMALLOC_STEP();
     if (SHMALLOC_MUTANT != 5 && there && child.epoch > since)
       slots_[index].holders.fetch_or(bit_of(child.place), std::memory_order_acq_rel);
-    static_cast<void>(os::lock_byte(fd->get(), byte_of(child.place), os::Lock::none));
+    if (*locked) static_cast<void>(os::lock_byte(fd->get(), byte_of(child.place), os::Lock::none));
     if (there) {
       ++i;
     } else {

@@ -149,6 +149,7 @@ void Segment::unmap() {
   own_slots_ = 0;
   ancestors_.clear();
   children_.clear();
+  retained_.clear();
   head_ = nullptr;
 }
 
@@ -425,7 +426,24 @@ void Segment::want_maintenance() {
   next_maintenance.compare_exchange_strong(never, os::coarse_now() + kMaintenanceEvery, std::memory_order_relaxed);
 }
 
+// Tries again what could not be handed over. True while there is more.
+bool Segment::let_go_of_retained() {
+  bool more = false;
+  each_segment([&](Segment &segment) {
+    std::vector<Retained> retained;
+    {
+      const std::lock_guard lock(mutex);
+      retained.swap(segment.retained_);
+    }
+    for (const Retained &one : retained) segment.let_go(one.slot, nullptr, one.keep_bit);  // Each is a use of the segment.
+    const std::lock_guard lock(mutex);
+    more = more || !segment.retained_.empty();
+  });
+  return more;
+}
+
 std::uint64_t Segment::maintain(bool all, bool more) {
+  more = let_go_of_retained() || more;
   const std::lock_guard lock(mutex);
   std::uint64_t bytes = 0;
   bool foreign = false;

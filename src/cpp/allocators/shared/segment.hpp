@@ -130,6 +130,7 @@ class Segment {
   bool hand_over(std::uint32_t slot, std::uint32_t epoch);
   bool hand_over_locked(std::uint32_t slot, std::uint32_t epoch);
   std::uint64_t lost_byte() const;
+  static bool let_go_of_retained();
   void prepare_child();
   std::uint32_t slots_used() const;
   static std::uint32_t lock(LocalSlot &local, bool leaving = false);
@@ -166,6 +167,12 @@ class Segment {
   os::Mapping keeper_;                    // keeps that of our place, and those for our ancestors
   std::vector<std::uint64_t> ancestors_;  // bytes that are kept for them
   std::vector<Child> children_;
+  // Counts of handles that are gone, but that could not be handed over to forked children yet.
+  struct Retained {
+    std::uint32_t slot;
+    bool keep_bit;
+  };
+  std::vector<Retained> retained_;
   int child_place_ = -1;
   bool child_lost_ = false;
   os::Mapping child_keeper_;
