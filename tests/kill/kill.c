@@ -1,12 +1,23 @@
 /* Kind SHARED under SIGKILL: owners, importers and those who pass on are killed at random instants and at every step of the protocol, and
  * replaced, again and again. Every pattern stays intact for whoever holds it, nobody ends by himself, and in the end nothing is held.
  * In the environment:
- *     SHMALLOC_KILLS   how many (1000)
+ *     SHMALLOC_KILLS   how many (1000; 300 with a sanitizer)
  *     SHMALLOC_SEED    the random numbers of a run that is to be repeated
  * With the argument `mutant` the protocol has a mistake built in, and not to find it is the failure. */
 #include <stdarg.h>
 
 #include "world.h"
+
+#if defined(__has_feature)
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || HAS_FEATURE(address_sanitizer) || HAS_FEATURE(thread_sanitizer)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
 
 struct world *world;
 
@@ -26,8 +37,6 @@ void shmalloc_kill_point(void) {
   if (chance < 4) sched_yield();
   if (chance == 4) usleep(below(&pauses, 150));
 }
-
-void keep_alive(void) { atomic_store(&steps_left, 0); }
 
 void wrong(int line, const char *format, ...) {
   char text[512];
@@ -127,7 +136,7 @@ static void end_workers(void) {
 int main(int argc, char **argv) {
   const int mutant = argc > 1 && strcmp(argv[1], "mutant") == 0;
   const char *text = getenv("SHMALLOC_KILLS"), *seed = getenv("SHMALLOC_SEED");
-  const int wanted = text != NULL && !mutant ? atoi(text) : 1000;
+  const int wanted = mutant ? 10000 : text != NULL ? atoi(text) : SANITIZED ? 300 : 1000;
   static const int crowds[] = {4, 10, 17, 68};
   int ends[2], kills = 0, last_account = 0;
   char word;

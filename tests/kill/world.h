@@ -103,7 +103,6 @@ static inline uint64_t sum_of(const struct entry *entry) {
 /* ---- processes ---- */
 
 void begin_process(int may_die, uint64_t seed); /* in a new child: handlers, numbers, and perhaps the step at which it dies */
-void keep_alive(void);                          /* from here on it does not die by itself */
 void run_worker(uint64_t seed);
 void run_survivor(int socket);
 
