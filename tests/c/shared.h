@@ -2,6 +2,7 @@
 #ifndef SHMALLOC_TESTS_C_SHARED_H
 #define SHMALLOC_TESTS_C_SHARED_H
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
