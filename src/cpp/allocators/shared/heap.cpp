@@ -80,6 +80,8 @@ Result<void> Heap::allocate_slowly(std::size_t size, std::uint64_t alignment, bo
     const std::lock_guard lock(mutex);
     count_without_cache(*block, 1, size);
   }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  wait_for_fork(mutex);
   return {};
 }
 
@@ -99,11 +101,11 @@ void Heap::free_slowly(SharedMemory *memory) {
   block->memory.store(nullptr, std::memory_order_relaxed);
   ThreadCache *own = cache();
   Segment *segment = block->arena->segment;
-  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot))) {
-    block->exported = false;
+  if (block->exported.load(std::memory_order_relaxed) && segment->retire(block->slot, block->arena->generation(block->slot))) {
+    block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported && !block->pinned;
+  const bool ready = !block->exported.load(std::memory_order_relaxed) && !block->pinned;
   if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
@@ -132,9 +134,9 @@ bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
   if (block->pinned && segment->lost_children_live()) return false;
   block->pinned = false;
-  if (block->exported) {
+  if (block->exported.load(std::memory_order_relaxed)) {
     if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
-    block->exported = false;
+    block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
   return true;
@@ -174,15 +176,15 @@ bool Heap::promise(Block *block, std::size_t size) {
   wire::Slot &slot = arena->segment->slot(block->slot);
   slot.offset.store(block->offset, std::memory_order_relaxed);
   slot.size.store(size, std::memory_order_relaxed);
-  block->exported = true;
+  block->exported.store(true, std::memory_order_relaxed);
   return true;
 }
 
 Result<void> Heap::give_slot(SharedMemory *memory) {
   Block *block = memory->block;
-  if (block->exported) return {};
+  if (block->exported.load(std::memory_order_relaxed)) return {};
   const std::lock_guard lock(mutex);
-  if (block->exported) return {};
+  if (block->exported.load(std::memory_order_relaxed)) return {};
   if (block->slot == kNoSlot) {
     SHMALLOC_TRY(slot, block->arena->take_slot());
     block->slot = slot;

@@ -269,7 +269,8 @@ void Heap::before_fork() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
       each_live_block(*arena, [&](Block &block, std::size_t size) {
-        const bool held = (block.exported || heap->promise(&block, size)) && arena->segment->mark_for_child(block.slot);
+        const bool held = (block.exported.load(std::memory_order_relaxed) || heap->promise(&block, size)) &&
+                          arena->segment->mark_for_child(block.slot);
         if (!held) block.pinned = true;
       });
     }

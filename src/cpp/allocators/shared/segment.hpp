@@ -125,6 +125,7 @@ class Segment {
   std::uint64_t reclaim();
   bool locals_in_use();
   void mark_locals();
+  static bool let_go_of_retained();
   void prepare_child();
   std::uint64_t lost_byte() const;
   void mark_all_for_child();
@@ -161,6 +162,7 @@ class Segment {
   os::Mapping keeper_;                    // keeps that of our place, and those for our ancestors
   std::vector<std::uint64_t> ancestors_;  // bytes that protect what we inherited, as we got no place
   bool child_prepared_ = false;
+  std::vector<std::uint32_t> retained_;  // slots of handles that are gone, but that children without a place may use
   int child_place_ = -1;
   os::Mapping child_keeper_;
 };

@@ -7,6 +7,7 @@
 #include "allocators/map/map.hpp"
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/slot.hpp"
+#include "os/process.hpp"
 
 namespace shmalloc {
 namespace {
@@ -108,11 +109,14 @@ void SharedAllocator::before_fork() {
   orphans_mutex.lock();
   heaps_mutex().lock();
   memories_mutex.lock();
+  forking.store(true, std::memory_order_seq_cst);
+  os::fence_all_threads();
   Segment::before_fork();
   Heap::before_fork();
 }
 
 void SharedAllocator::in_parent() {
+  forking.store(false, std::memory_order_relaxed);
   Segment::in_parent();
   memories_mutex.unlock();
   heaps_mutex().unlock();
@@ -120,6 +124,7 @@ void SharedAllocator::in_parent() {
 }
 
 void SharedAllocator::in_child() {
+  forking.store(false, std::memory_order_relaxed);
   Segment::in_child();
   Heap::in_child();
   Segment::unlock_child();
@@ -200,7 +205,7 @@ Result<Ticket> SharedMemory::ticket() {
 Result<void> SharedMemory::revoke() {
   if (block == nullptr)
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only the process that made the storage can revoke its handles");
-  if (!block->exported) return {};
+  if (!block->exported.load(std::memory_order_relaxed)) return {};
   std::uint32_t &generation = block->arena->generation(block->slot);
   if (generation + 1 == wire::kLastGeneration)
     return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the slot has been used too often to revoke");
@@ -211,7 +216,7 @@ Result<void> SharedMemory::revoke() {
 // In a forked child, of what its parent made: the segment has our place's bit in the slot, if there was a place.
 void SharedMemory::become_held() {
   for (std::size_t i = 0; i < sizeof held.id; ++i) held.id[i] = segment->id()[i];
-  const bool counted = block->exported && !block->pinned;
+  const bool counted = block->exported.load(std::memory_order_relaxed) && !block->pinned;
   held.slot = counted ? block->slot : kNoSlot;
   held.generation = counted ? block->arena->generation(block->slot) : 0;
   held.offset = block->offset;
