@@ -1,4 +1,4 @@
-// What fork and exit do. Locks are taken in one order everywhere: the log, changes of storages, the table, lingering memory, allocators;
+// What fork and exit do. Locks are taken in one order everywhere: the log, changes of storages, the table, lingering memory, channels, allocators;
 // fork takes them all, so the child finds them free and what they guard whole.
 #include <cstdlib>
 
@@ -19,11 +19,13 @@ void before_fork() {
   lock_log();
   Storage::lock_all();
   lock_lingering();
+  lock_channels();
   Allocator::lock_all();
 }
 
 void unlock_others(bool in_child) {
   Allocator::unlock_all(in_child);
+  unlock_channels(in_child);
   unlock_lingering();
   Storage::unlock_all();
 }
