@@ -10,8 +10,9 @@
 namespace shmalloc {
 namespace {
 
-constexpr std::int64_t kLeastSpin = 500;
-constexpr std::int64_t kMostSpin = 16000;
+constexpr std::int64_t kLeastSpin = 1000;
+constexpr std::int64_t kMostSpin = 64000;   // about what it costs to sleep and be woken
+constexpr std::int64_t kShortWait = 150000;
 constexpr std::int64_t kSlice = 100000000;  // nobody tells of a death: sleepers look for themselves
 constexpr std::uint32_t kHotLooks = 64;     // without a pause
 
@@ -83,11 +84,14 @@ Result<void> Wait::sleep() {
   return {};
 }
 
-// Spins longer where that helped, and shorter where it did not.
+// Two who answer each other and sleep in between wait longer than they spin, for both have to be woken each time: so it is not the spin that
+// must have helped, but the whole wait that must have been short, if spinning is to be worth more.
 void Wait::learn() {
-  if (looks_ < kHotLooks && !spun_) return;
+  if (began_ == 0) return;
+  const bool was_short = !spun_ || os::now() - began_ < kShortWait;
   const std::int64_t spent = ring_.spin_ns_.load(std::memory_order_relaxed);
-  ring_.spin_ns_.store(std::clamp(spun_ ? spent / 2 : spent * 2, kLeastSpin, kMostSpin), std::memory_order_relaxed);
+  const std::int64_t next = std::clamp(was_short ? spent * 2 : spent / 2, kLeastSpin, kMostSpin);
+  if (next != spent) ring_.spin_ns_.store(next, std::memory_order_relaxed);
 }
 
 }  // namespace shmalloc
