@@ -1,4 +1,4 @@
-// The one lock of the channels of this process: taken after the storages' and before the segments'.
+// The one lock of the channels of this process: taken before those of storages.
 #pragma once
 
 #include <mutex>

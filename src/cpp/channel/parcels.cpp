@@ -1,4 +1,4 @@
-// Storages in flight: their sender holds them until their cell's next lap has begun.
+// Storages in flight: their sender keeps a reference until their cell's next lap has begun.
 #include <cstring>
 #include <new>
 
@@ -12,6 +12,7 @@ namespace shmalloc {
 namespace {
 
 constexpr int kSweptAtOnce = 4;
+constexpr std::uint64_t kLag = 8;
 
 }  // namespace
 
@@ -24,10 +25,10 @@ Result<void> Ring::make_flights() {
   return {};
 }
 
-// Takes hold of a storage for the time of its flight.
+// Where the storage is; its segment has an entry of ours then.
 Result<bool> Ring::pack(Storage &storage, Parcel *parcel) {
   if (flights_.load(std::memory_order_acquire) == nullptr) SHMALLOC_CHECK(make_flights());
-  return storage.with_memory([&](Memory &memory) -> Result<bool> {
+  SHMALLOC_CHECK(storage.with_memory([&](Memory &memory) -> Result<void> {
     SharedMemory *shared = memory.shared();
     if (shared == nullptr) {
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
@@ -37,68 +38,62 @@ Result<bool> Ring::pack(Storage &storage, Parcel *parcel) {
     SHMALLOC_TRY(ticket, shared->ticket());
     parcel->segment = shared->segment;
     parcel->ticket = ticket;
-    SHMALLOC_TRY(given, give_entry(parcel));
-    if (!given) return false;
-    if (auto held = parcel->segment->hold(ticket, nullptr); !held) {
-      own_[parcel->entry].flights.fetch_sub(1);
-      return held.error();
-    }
-    return true;
-  });
-}
-
-void Ring::drop(const Parcel &parcel) {
-  parcel.segment->let_go(parcel.ticket.slot, nullptr);
-  own_[parcel.entry].flights.fetch_sub(1, std::memory_order_release);
-}
-
-// The entry for the parcel's segment, counted in. False: all are in use.
-Result<bool> Ring::give_entry(Parcel *parcel) {
+    return {};
+  }));
   for (std::uint32_t i = 0; i < wire::kChannelEntries; ++i) {
-    OwnEntry &entry = own_[i];
-    if (entry.segment.load(std::memory_order_relaxed) != parcel->segment) continue;
-    entry.flights.fetch_add(1);
-    if (entry.segment.load() == parcel->segment) {  // It isn't used anew while it is counted.
-      parcel->entry = i;
-      parcel->version = entry.version.load(std::memory_order_relaxed);
-      return true;
-    }
-    entry.flights.fetch_sub(1);
+    parcel->version = own_[i].version.load();
+    if (parcel->version == 0 || own_[i].segment.load(std::memory_order_relaxed) != parcel->segment) continue;
+    parcel->entry = i;
+    if (still_good(*parcel)) return true;  // The segment was of this version.
   }
   return new_entry(parcel);
 }
 
+// With the mutex. An entry can be written anew when no cell speaks of it: none that we are writing, for who writes looks at the version
+// after he took his cell, and none that is full of it.
+bool Ring::free_entry(std::uint32_t index) {
+  OwnEntry &entry = own_[index];
+  const std::uint32_t version = entry.version.exchange(0);
+  if (version == 0) return true;
+  const int place = place_.load(std::memory_order_relaxed);
+  bool in_use = false;
+  for (std::uint64_t i = 0; i < shape_.capacity && !in_use; ++i) {
+    const wire::Cell &found = cell(i);
+    const std::uint64_t now = found.word.load();
+    if (state_of(now) == writing) in_use = place_of(now) == place;
+    if (state_of(now) == full || state_of(now) == taking) {
+      in_use = found.entry.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(place) * wire::kChannelEntries + index;
+    }
+  }
+  if (in_use) {
+    entry.version.store(version);
+    return false;
+  }
+  if (Segment *segment = entry.segment.exchange(nullptr); segment != nullptr) segment->release();
+  return true;
+}
+
+// False: all are in use.
 Result<bool> Ring::new_entry(Parcel *parcel) {
   const std::lock_guard lock(channels_mutex);
-  OwnEntry *free = nullptr;
-  for (OwnEntry &entry : own_) {
-    if (entry.segment.load() == parcel->segment) {
-      free = &entry;
-      break;
-    }
+  std::uint32_t free = wire::kChannelEntries;
+  for (std::uint32_t i = 0; i < wire::kChannelEntries; ++i) {
+    parcel->entry = i;
+    parcel->version = own_[i].version.load();
+    if (parcel->version != 0 && own_[i].segment.load() == parcel->segment) return true;
+    if (parcel->version == 0) free = i;
   }
-  const auto done = [&](OwnEntry &entry) {
-    entry.flights.fetch_add(1);
-    parcel->entry = static_cast<std::uint32_t>(&entry - own_);
-    parcel->version = entry.version.load(std::memory_order_relaxed);
-    return true;
-  };
-  if (free != nullptr) return done(*free);
-  for (int tries = 0; tries < 2 && free == nullptr; ++tries) {
-    if (tries > 0) sweep(true);
-    for (OwnEntry &entry : own_) {
-      if (entry.segment.load() == nullptr && entry.flights.load() == 0) free = &entry;
-    }
+  for (std::uint32_t i = 0; i < wire::kChannelEntries && free == wire::kChannelEntries; ++i) {
+    if (free_entry(i)) free = i;
   }
-  if (free == nullptr) return false;
+  if (free == wire::kChannelEntries) return false;
   SHMALLOC_TRY(handle, segment_bytes(*parcel->segment));
   std::uint64_t words[wire::ChannelEntry::kWords] = {};
   if (handle.length > sizeof words)
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "the name of the storage's segment is too long for a channel");
   std::memcpy(words, handle.bytes, handle.length);
-  const auto index = static_cast<std::uint32_t>(free - own_);
   wire::ChannelEntry &to =
-      entries_[static_cast<std::uint32_t>(place_.load(std::memory_order_relaxed)) * wire::kChannelEntries + index];
+      entries_[static_cast<std::uint32_t>(place_.load(std::memory_order_relaxed)) * wire::kChannelEntries + free];
   to.version.store(0, std::memory_order_release);
   // One that no parcel in the ring speaks of, whoever had this place before.
   std::uint32_t version = 0;
@@ -109,47 +104,46 @@ Result<bool> Ring::new_entry(Parcel *parcel) {
   to.length.store(handle.length, std::memory_order_release);
   for (std::size_t i = 0; i < wire::ChannelEntry::kWords; ++i) to.bytes[i].store(words[i], std::memory_order_release);
   to.version.store(version, std::memory_order_release);
-  free->version.store(version, std::memory_order_relaxed);
   parcel->segment->retain();
-  free->segment.store(parcel->segment);
-  return done(*free);
+  own_[free].segment.store(parcel->segment);
+  own_[free].version.store(version);
+  parcel->entry = free;
+  parcel->version = version;
+  return true;
 }
 
-// The parcel is in a cell that we are writing.
-void Ring::enter(std::uint64_t position, const Parcel &parcel) {
+// The storage is in a cell that we are writing.
+void Ring::enter(std::uint64_t position, Storage *storage) {
   Flight &flight = flights_.load(std::memory_order_relaxed)[position & mask_];
   if (const std::uint64_t before = flight.lap.load(std::memory_order_acquire); before != 0) land(flight, before);
-  flight.segment.store(parcel.segment, std::memory_order_relaxed);
-  flight.slot.store(parcel.ticket.slot, std::memory_order_relaxed);
-  flight.entry.store(parcel.entry, std::memory_order_relaxed);
+  storage->retain();
+  flight.storage.store(storage, std::memory_order_relaxed);
   flight.lap.store((position >> shift_) + 1, std::memory_order_release);
   if (filled_.load(std::memory_order_relaxed) <= position) filled_.store(position + 1, std::memory_order_relaxed);
   if (due_at.load(std::memory_order_relaxed) == kNever) due(os::coarse_now() + kSweepEvery);
 }
 
-// It has been taken; whoever sees it first lets go.
+// It has been taken; whoever sees that first lets go.
 void Ring::land(Flight &flight, std::uint64_t lap) {
-  Segment *segment = flight.segment.load(std::memory_order_relaxed);
-  const std::uint32_t slot = flight.slot.load(std::memory_order_relaxed);
-  const std::uint32_t entry = flight.entry.load(std::memory_order_relaxed);
-  if (!flight.lap.compare_exchange_strong(lap, 0, std::memory_order_acq_rel)) return;
-  segment->let_go(slot, nullptr);
-  own_[entry].flights.fetch_sub(1, std::memory_order_release);
+  Storage *storage = flight.storage.load(std::memory_order_relaxed);
+  if (flight.lap.compare_exchange_strong(lap, 0, std::memory_order_acq_rel)) storage->release();
 }
 
-// The oldest ones.
-void Ring::sweep_some() {
+// The oldest ones. Who took a storage may still use it: where many are in flight it gets a little time, for what nobody else holds any more is
+// free at once.
+void Ring::sweep_some(bool at_once) {
   Flight *flights = flights_.load(std::memory_order_acquire);
   if (flights == nullptr) return;
   const std::uint64_t end = filled_.load(std::memory_order_relaxed);
   std::uint64_t at = swept_.load(std::memory_order_relaxed);
   if (at >= end) return;
   if (end - at > shape_.capacity) at = end - shape_.capacity;
+  const std::uint64_t lag = at_once || end - at < 2 * kLag ? 0 : kLag;
   for (int left = kSweptAtOnce; left > 0 && at < end; --left, ++at) {
     Flight &flight = flights[at & mask_];
     const std::uint64_t lap = flight.lap.load(std::memory_order_acquire);
     if (lap != (at >> shift_) + 1) continue;
-    if (lap_of(cell(at).word.load(std::memory_order_acquire)) < lap) break;
+    if (!passed(at) || (lag != 0 && !passed(at + lag))) break;
     land(flight, lap);
   }
   swept_.store(at, std::memory_order_relaxed);
@@ -178,15 +172,9 @@ bool Ring::sweep(bool all) {
       }
     }
   }
-  for (OwnEntry &entry : own_) {
-    Segment *segment = entry.segment.load();
-    if (segment == nullptr || !(all || segment->head().closed.load(std::memory_order_relaxed) != 0)) continue;
-    entry.segment.store(nullptr);
-    if (entry.flights.load() == 0) {
-      segment->release();
-    } else {
-      entry.segment.store(segment);
-    }
+  for (std::uint32_t i = 0; i < wire::kChannelEntries; ++i) {
+    const Segment *segment = own_[i].segment.load();
+    if (segment != nullptr && (all || segment->head().closed.load(std::memory_order_relaxed) != 0)) free_entry(i);
   }
   return left;
 }

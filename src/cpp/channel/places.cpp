@@ -58,14 +58,14 @@ Result<void> Ring::take_place_locked() {
               wire::kChannelPlaces);
 }
 
-// With the mutex. What a fork gave us with the memory of the parent: copies of its counts, which are ours to give back.
+// With the mutex. What a fork gave us with the memory of the parent: copies of its references, which are ours to give back.
 void Ring::forget_inherited() {
   if (!inherited_) return;
   inherited_ = false;
   drop_all();
   for (OwnEntry &entry : own_) {
+    entry.version.store(0);
     if (Segment *segment = entry.segment.exchange(nullptr); segment != nullptr) segment->release();
-    entry.flights.store(0, std::memory_order_relaxed);
   }
 }
 

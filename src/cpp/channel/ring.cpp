@@ -161,7 +161,7 @@ void Ring::sweep_others() {
   if (!any_in_flight.load(std::memory_order_relaxed)) return;
   const std::unique_lock lock(channels_mutex, std::try_to_lock);
   if (!lock.owns_lock()) return;
-  for (Ring *ring = rings; ring != nullptr; ring = ring->next_) ring->sweep_some();
+  for (Ring *ring = rings; ring != nullptr; ring = ring->next_) ring->sweep_some(true);
 }
 
 Result<void> Ring::send(Storage *storage, const std::uint8_t *record, std::size_t length, std::int64_t timeout_ns) {
@@ -169,38 +169,31 @@ Result<void> Ring::send(Storage *storage, const std::uint8_t *record, std::size_
     return fail(SHMALLOC_STATUS_INVALID, 0, "the record has %zu bytes, the channel has room for %u", length, shape_.record_size);
   SHMALLOC_CHECK(ready());
   Parcel parcel;
-  struct Undo {
-    Ring &ring;
-    Parcel *parcel = nullptr;
-    ~Undo() {
-      if (parcel != nullptr) ring.drop(*parcel);
-    }
-  } undo{*this};
+  bool packed = storage == nullptr;
   Wait wait(*this, head_->emptied, timeout_ns);
   std::uint64_t position = 0;
   for (;;) {
     if (head_->closed.load() != 0) return closed();
     if (deserted()) return alone();
-    bool packed = storage == nullptr || undo.parcel != nullptr;
     if (!packed) {
+      any_in_flight.store(true, std::memory_order_relaxed);
       SHMALLOC_TRY(done, pack(*storage, &parcel));
       packed = done;
-      if (packed) undo.parcel = &parcel;
-      any_in_flight.store(true, std::memory_order_relaxed);
     }
-    if (packed && claim(&position) == Look::got) break;
-    SHMALLOC_CHECK(wait.next());
-  }
-  if (head_->closed.load() != 0) {  // Whoever saw it closed may not have seen us.
+    if (!packed || claim(&position) != Look::got) {
+      SHMALLOC_CHECK(wait.next());
+      continue;
+    }
+    const bool shut = head_->closed.load() != 0;  // Whoever saw it closed may not have seen us.
+    if (!shut && (storage == nullptr || still_good(parcel))) break;
     head_->unsent.fetch_add(1, std::memory_order_relaxed);
     pass(position);
-    return closed();
+    packed = storage == nullptr;
   }
   wire::Cell &to = cell(position);
   std::uint16_t entry = wire::Cell::kNoEntry;
   if (storage != nullptr) {
-    enter(position, parcel);
-    undo.parcel = nullptr;
+    enter(position, storage);
     entry = static_cast<std::uint16_t>(static_cast<std::uint32_t>(place_.load(std::memory_order_relaxed)) * wire::kChannelEntries +
                                        parcel.entry);
     to.offset.store(parcel.ticket.offset, std::memory_order_relaxed);
@@ -213,7 +206,7 @@ Result<void> Ring::send(Storage *storage, const std::uint8_t *record, std::size_
   if (length != 0) std::memcpy(to.record(), record, length);
   publish(position);
   toll(head_->filled);
-  sweep_some();
+  sweep_some(false);
   if (os::coarse_now() - looked_at_peers_.load(std::memory_order_relaxed) > kPeersEvery) look_at_peers();
   return {};
 }

@@ -2,7 +2,7 @@
 // docs/channel-protocol.md.
 //
 // A ring is one for the process, however often the channel is opened. Cells are changed without a lock; slow steps (a place, the dead, entries,
-// coming and going) queue on one mutex, which is taken before those of segments.
+// coming and going) queue on one mutex, which is taken before those of storages.
 #pragma once
 
 #include <atomic>
@@ -64,23 +64,20 @@ class Ring {
   // What happened at a look for a cell to fill, or to take.
   enum class Look : std::uint8_t { got, none, busy };
 
-  // A storage on its way, as its sender keeps it.
+  // Where a storage is, as a cell says it.
   struct Parcel {
     Segment *segment = nullptr;
     Ticket ticket;
     std::uint32_t entry = 0;  // among ours
     std::uint32_t version = 0;
   };
-  // The parcel that we put into a cell. `lap` is one more than its lap, 0: none.
+  // What we put into a cell. `lap` is one more than its lap, 0: nothing.
   struct Flight {
     std::atomic<std::uint64_t> lap;
-    std::atomic<Segment *> segment;
-    std::atomic<std::uint32_t> slot;
-    std::atomic<std::uint32_t> entry;
+    std::atomic<Storage *> storage;  // one reference
   };
   struct OwnEntry {
     std::atomic<Segment *> segment{nullptr};  // one use
-    std::atomic<std::uint64_t> flights{0};
     std::atomic<std::uint32_t> version{0};
   };
 
@@ -135,12 +132,15 @@ class Ring {
 
   // parcels.cpp: what is in flight
   Result<bool> pack(Storage &storage, Parcel *parcel);  // false: not now, as if the channel were full
-  Result<bool> give_entry(Parcel *parcel);
   Result<bool> new_entry(Parcel *parcel);
-  void drop(const Parcel &parcel);
-  void enter(std::uint64_t position, const Parcel &parcel);
-  void land(Flight &flight, std::uint64_t lap);
-  void sweep_some();
+  bool still_good(const Parcel &parcel) const { return own_[parcel.entry].version.load() == parcel.version; }
+  bool free_entry(std::uint32_t index);
+  void enter(std::uint64_t position, Storage *storage);
+  static void land(Flight &flight, std::uint64_t lap);
+  bool passed(std::uint64_t position) const {
+    return lap_of(cell(position).word.load(std::memory_order_acquire)) > position >> shift_;
+  }
+  void sweep_some(bool at_once);
   static void sweep_others();
   bool sweep(bool all);
   void drop_all();

@@ -120,7 +120,7 @@ inline Result<void> prepare_process() {
   return prepare_process_once();
 }
 
-// Of the layer above, for fork: its lock is taken between ours and the allocators' (src/cpp/channel/ring.cpp).
+// Of the layer above, for fork: its lock is taken before ours (src/cpp/channel/ring.cpp).
 void lock_channels();
 void unlock_channels(bool in_child);
 

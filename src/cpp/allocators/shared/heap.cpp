@@ -188,9 +188,9 @@ bool Heap::promise(Block *block, std::size_t size) {
 Result<void> Heap::give_slot(SharedMemory *memory) {
   Block *block = memory->block;
   if (block->exported) return {};
-  const std::lock_guard lock(mutex);
-  if (block->exported) return {};
+  // Exports of one storage come one at a time, and its block is nobody else's: only a slot is taken from all.
   if (block->slot == kNoSlot) {
+    const std::lock_guard lock(mutex);
     SHMALLOC_TRY(slot, block->arena->take_slot());
     block->slot = slot;
   }
