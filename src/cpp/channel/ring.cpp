@@ -161,7 +161,13 @@ void Ring::sweep_others() {
   if (!any_in_flight.load(std::memory_order_relaxed)) return;
   const std::unique_lock lock(channels_mutex, std::try_to_lock);
   if (!lock.owns_lock()) return;
-  for (Ring *ring = rings; ring != nullptr; ring = ring->next_) ring->sweep_some(true);
+  any_in_flight.store(false, std::memory_order_relaxed);
+  bool left = false;
+  for (Ring *ring = rings; ring != nullptr; ring = ring->next_) {
+    ring->sweep_some(true);
+    left = left || ring->swept_.load(std::memory_order_relaxed) < ring->filled_.load(std::memory_order_relaxed);
+  }
+  if (left) any_in_flight.store(true, std::memory_order_relaxed);
 }
 
 Result<void> Ring::send(Storage *storage, const std::uint8_t *record, std::size_t length, std::int64_t timeout_ns) {
@@ -176,7 +182,6 @@ Result<void> Ring::send(Storage *storage, const std::uint8_t *record, std::size_
     if (head_->closed.load() != 0) return closed();
     if (deserted()) return alone();
     if (!packed) {
-      any_in_flight.store(true, std::memory_order_relaxed);
       SHMALLOC_TRY(done, pack(*storage, &parcel));
       packed = done;
     }
@@ -194,6 +199,7 @@ Result<void> Ring::send(Storage *storage, const std::uint8_t *record, std::size_
   std::uint16_t entry = wire::Cell::kNoEntry;
   if (storage != nullptr) {
     enter(position, storage);
+    any_in_flight.store(true, std::memory_order_relaxed);
     entry = static_cast<std::uint16_t>(static_cast<std::uint32_t>(place_.load(std::memory_order_relaxed)) * wire::kChannelEntries +
                                        parcel.entry);
     to.offset.store(parcel.ticket.offset, std::memory_order_relaxed);

@@ -104,6 +104,7 @@ class Ring {
   void pass(std::uint64_t position);      // we are done with it: its next lap begins
   void put_back(std::uint64_t position);  // what we did not take after all
   static void toll(wire::Bell &bell);
+  void fetch_ahead(const wire::Cell &of) const;
   Result<Ref<Storage>> unpack(std::uint64_t position);
   Result<Segment *> segment_of(std::uint32_t entry, std::uint32_t version) const;
 
@@ -160,6 +161,8 @@ class Ring {
   std::atomic<std::int64_t> looked_at_peers_{0};
   std::atomic<std::int64_t> seen_alive_[wire::kChannelPlaces] = {};
   std::atomic<std::int64_t> spin_ns_;
+  std::atomic<const char *> last_data_{nullptr};  // of the segment that we last received something of
+  std::atomic<const wire::Slot *> last_slots_{nullptr};
   OwnEntry own_[wire::kChannelEntries];
 
   // With the mutex.
