@@ -12,6 +12,8 @@ MARKS = re.compile(r'((?:\s*\([^()]*\))*)')
 ARRAY = re.compile(r'array (\*?)(\w+)$')
 TERMS = re.compile(r'Threading:\s+(any|serial|startup)\b((?:,|;|\s+for\s)[^.]*)?\.\s+'
                    r'Call:\s+(leaf|work|wait)(\s+\+cb)?\.\s+Since:\s+(\d+\.\d+)\s*$')
+# Values with one layout for ever, which say so in their comments; all other structs can grow.
+FIXED_LAYOUT = ('shmalloc_error', 'shmalloc_stat')
 PARAM = re.compile(r'^ *@param\s+(\w+)\s*(.*?)(?=^ *@\w|\bThreading:|\Z)', re.S | re.M)
 
 
@@ -126,7 +128,7 @@ def struct(entry, problems):
         check_type(field, entry['name'], bad_field)
         fields.append(row)
     first = entry['fields'][0]
-    fixed_layout = entry['name'] == 'shmalloc_error'  # 256 bytes for ever, and says so
+    fixed_layout = entry['name'] in FIXED_LAYOUT
     if (first['name'], first['type']) != ('struct_size', 'size_t') and not fixed_layout:
         bad('must begin with "size_t struct_size"')
     return {'header': entry['where'].split(':')[0], 'fields': fields}

@@ -51,11 +51,12 @@
  * WHERE THINGS STAND, AND WHERE LATER ONES WILL
  *   base.h       status, error, version, log, finalizers
  *   device.h     what a device is and offers                 (streams and custom devices will join it)
- *   allocator.h  kinds, settings, current allocator, trim    (allocate/deallocate, statistics, snapshot, observe, suspend)
+ *   allocator.h  kinds, settings, current allocator, trim    (allocate/deallocate, observe, suspend)
  *   storage.h    make, ask, pin, copy, share, grow, seal     (record_stream, events)
  *   ipc.h        handles, sockets                            (device memory uses the same calls)
  *   channel.h    queues of storages between processes
  *   machine.h    what is shared on this machine, and taking it back
+ *   trace.h      statistics, peaks, history, snapshots       (stacks of calls)
  *   Not included here: shmalloc/torch.h (PyTorch's counts and manager). To come: dlpack.h. */
 #ifndef SHMALLOC_H
 #define SHMALLOC_H
@@ -67,5 +68,6 @@
 #include "shmalloc/ipc.h"
 #include "shmalloc/machine.h"
 #include "shmalloc/storage.h"
+#include "shmalloc/trace.h"
 
 #endif /* SHMALLOC_H */

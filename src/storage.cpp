@@ -14,7 +14,6 @@ using namespace shmalloc;  // NOLINT(google-build-using-namespace)
 shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,
                                         const shmalloc_storage_params *params, shmalloc_storage **out_storage,
                                         shmalloc_error *err) {
-  static_cast<void>(stream);
   // The common case, with a look at what can't be left out: nothing here fails, so nothing has to be undone.
   if (Allocator *from = params == nullptr && out_storage != nullptr ? unwrap(allocator) : nullptr; from != nullptr && !behind()) {
     if (SharedAllocator *pool = SharedAllocator::of(from); pool != nullptr) {
@@ -40,14 +39,17 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
     if (SharedAllocator *pool = SharedAllocator::of(from.get()); pool != nullptr) {
       SHMALLOC_TRY(pooled, SharedAllocator::pooled(size, known));
       if (pooled) {
-        SHMALLOC_TRY(storage, Storage::make_shared(*pool, size, known.alignment, (known.flags & SHMALLOC_STORAGE_ZEROED) != 0));
+        const bool zeroed = (known.flags & SHMALLOC_STORAGE_ZEROED) != 0;
+        SHMALLOC_TRY(storage, pool->recorder().watch(size, stream,
+                                                     [&] { return Storage::make_shared(*pool, size, known.alignment, zeroed); }));
         *out_storage = wrap(storage.take());
         return {};
       }
     }
-    SHMALLOC_TRY(memory, from->make(size, known));
-    const shmalloc_allocator_kind kind = from->kind();
-    SHMALLOC_TRY(storage, Storage::make(std::move(memory), std::move(from), kind, false));
+    SHMALLOC_TRY(storage, from->recorder().watch(size, stream, [&]() -> Result<Ref<Storage>> {
+      SHMALLOC_TRY(memory, from->make(size, known));
+      return Storage::make(std::move(memory), Ref<Allocator>::retain(from.get()), from->kind(), false);
+    }));
     *out_storage = wrap(storage.take());
     return {};
   });

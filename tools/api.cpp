@@ -208,6 +208,12 @@ std::vector<std::string> object_state(std::uint32_t state) {
   return words_of(state, kNames);
 }
 
+std::string held_word(std::uint32_t state) {
+  std::string word = (state & SHMALLOC_OBJECT_ABANDONED) != 0 ? "abandoned" : "held";
+  if ((state & SHMALLOC_OBJECT_UNCERTAIN) != 0) word += '?';
+  return word;
+}
+
 std::vector<std::string> storage_state(std::uint32_t state) {
   static constexpr Bit kNames[] = {{SHMALLOC_STORAGE_STATE_SHARED, "shared"},
                                    {SHMALLOC_STORAGE_STATE_IMPORTED, "imported"},
@@ -234,6 +240,11 @@ void write_words(JsonWriter &out, const std::vector<std::string> &words) {
 
 void write_object(JsonWriter &out, const shmalloc_object_info &object) {
   out.object();
+  write_object_keys(out, object);
+  out.end();
+}
+
+void write_object_keys(JsonWriter &out, const shmalloc_object_info &object) {
   out.key("name").text(object.name);
   out.key("maker").text(maker_name(object.maker));
   out.key("size").size(object.size);
@@ -250,7 +261,6 @@ void write_object(JsonWriter &out, const shmalloc_object_info &object) {
   out.key("uid").number(object.uid);
   out.key("mode").size(object.mode);
   out.key("modified_ns").number(object.modified_ns);
-  out.end();
 }
 
 }  // namespace shmalloc_tool

@@ -62,10 +62,12 @@ bool reclaimable(const shmalloc_object_info &object);
 const char *kind_name(std::int32_t kind);
 const char *maker_name(std::int32_t maker);
 std::vector<std::string> object_state(std::uint32_t state);
+std::string held_word(std::uint32_t state);  // "held", "abandoned", with a '?' where that is uncertain
 std::vector<std::string> storage_state(std::uint32_t state);
 std::string joined(const std::vector<std::string> &words, const char *between);
 
 void write_words(JsonWriter &out, const std::vector<std::string> &words);
 void write_object(JsonWriter &out, const shmalloc_object_info &object);
+void write_object_keys(JsonWriter &out, const shmalloc_object_info &object);  // within an object of the caller's
 
 }  // namespace shmalloc_tool

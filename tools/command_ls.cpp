@@ -19,15 +19,13 @@ can see: those in /dev/shm, and those without a name that a process holds.
   -q, --quiet          only the names, one a line
       --prefix=PREFIX  what names of shmalloc's making begin with (shmalloc)
 
+Storages of the default kind lie in segments, which are two objects each:
+memfd:shmalloc_control, and memfd:shmalloc_segment or deleted:/#number, whose
+SIZE is what it may grow to. What lies in them can't be seen from outside.
+
 State: 'held' by HOLDERS processes, of which PID is one; 'abandoned'; with '?'
 where some processes could not be looked into.
 )";
-
-std::string short_state(std::uint32_t state) {
-  std::string word = (state & SHMALLOC_OBJECT_ABANDONED) != 0 ? "abandoned" : "held";
-  if ((state & SHMALLOC_OBJECT_UNCERTAIN) != 0) word += '?';
-  return word;
-}
 
 int run(const Arguments &arguments, bool json) {
   arguments.none();
@@ -57,7 +55,7 @@ int run(const Arguments &arguments, bool json) {
     const std::string pid = object.holder_pid != 0 ? std::to_string(object.holder_pid) : "-";
     std::vector<std::string> cells = {printable(object.name),       maker_name(object.maker),       format_size(object.size),
                                       format_size(object.resident), std::to_string(object.holders), pid,
-                                      short_state(object.state)};
+                                      held_word(object.state)};
     if (detailed) {
       const bool counted = (object.state & SHMALLOC_OBJECT_COUNTED) != 0;
       char mode[16];

@@ -21,6 +21,7 @@ Command command_info();
 Command command_put();
 Command command_get();
 Command command_ls();
+Command command_top();
 Command command_stat();
 Command command_rm();
 Command command_gc();

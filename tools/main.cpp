@@ -37,8 +37,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found or gone,
 )";
 
 const std::vector<Command> &commands() {
-  static const std::vector<Command> all = {command_info(), command_put(), command_get(), command_ls(),
-                                           command_stat(), command_rm(),  command_gc()};
+  static const std::vector<Command> all = {command_info(), command_put(),  command_get(), command_ls(),
+                                           command_top(),  command_stat(), command_rm(),  command_gc()};
   return all;
 }
 

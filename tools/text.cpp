@@ -72,7 +72,8 @@ std::string format_time(std::int64_t ns_since_1970) {
   return text;
 }
 
-void Table::print(const char *indent) const {
+std::vector<std::string> Table::lines(const char *indent) const {
+  std::vector<std::string> made;
   std::vector<std::size_t> widths(columns_, 0);
   for (const auto &cells : rows_)
     for (std::size_t i = 0; i < cells.size() && i < columns_; ++i) widths[i] = std::max(widths[i], width(cells[i]));
@@ -85,8 +86,13 @@ void Table::print(const char *indent) const {
       line += to_right ? padding + cells[i] : cells[i] + padding;
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    std::printf("%s\n", line.c_str());
+    made.push_back(line);
   }
+  return made;
+}
+
+void Table::print(const char *indent) const {
+  for (const std::string &line : lines(indent)) std::printf("%s\n", line.c_str());
 }
 
 }  // namespace shmalloc_tool

@@ -27,6 +27,7 @@ class Table {
   explicit Table(std::size_t columns) : columns_(columns) {}
   void right(std::size_t column) { right_.push_back(column); }
   void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  std::vector<std::string> lines(const char *indent = "") const;
   void print(const char *indent = "") const;
 
  private:

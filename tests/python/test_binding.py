@@ -21,7 +21,8 @@ class Tables(unittest.TestCase):
     def test_enums_name_every_constant(self):
         kinds = {'STATUS': 'Status', 'ALLOCATOR_KIND': 'Kind', 'DEVICE_TYPE': 'DeviceType', 'LOG_LEVEL': 'LogLevel',
                  'ACCESS': 'Access', 'HANDLE_FORMAT': 'Format', 'HANDLE_ROUTE': 'Route', 'OBJECT_MAKER': 'Maker', 'MAPPED': 'Mapped',
-                 'STORAGE_STATE': 'State', 'CAPABILITY': 'Capability', 'TRIM': 'Trim', 'OBJECT': 'ObjectState'}
+                 'STORAGE_STATE': 'State', 'CAPABILITY': 'Capability', 'TRIM': 'Trim', 'OBJECT': 'ObjectState',
+                 'STAT_POOL': 'StatPool', 'RESET': 'Reset', 'HISTORY': 'History', 'SNAPSHOT_FORMAT': 'SnapshotFormat'}
         for prefix, name in kinds.items():
             prefix = f'SHMALLOC_{prefix}_'
             wanted = {key[len(prefix):]: value for key, value in C.items()

@@ -199,16 +199,19 @@ class Raw(Case):
         self.assertTrue(name.startswith(b'/' + PREFIX.encode()))
         params.name = name
         params.mapped = C['SHMALLOC_MAPPED_SHAREDMEM'] | C['SHMALLOC_MAPPED_EXCLUSIVE']
-        storage = self.storage(100, params)
+        mapping = self.allocator('MAP')
+        storage = self.storage(100, params, mapping)
         self.assertEqual(self.text('storage_get_name', storage), name)
         again = c_void_p(1)
-        self.fails('EXISTS', 'storage_create', None, 100, 0, byref(params), byref(again))
+        self.fails('INVALID', 'storage_create', None, 100, 0, byref(params), byref(again))  # kind SHARED has no names
+        self.fails('EXISTS', 'storage_create', mapping, 100, 0, byref(params), byref(again))
         self.assertEqual(again.value, 1)
         self.ok('storage_close', storage)
         self.assertFalse(os.path.exists(b'/dev/shm' + name))
         self.ok('storage_close', storage)
         self.assertEqual((self.lib.storage_data(storage), self.lib.storage_size(storage)), (None, 0))
         self.lib.storage_release(storage)
+        self.lib.allocator_release(mapping)
 
     def test_storage_pin_forbids_what_moves_or_unmaps(self):
         storage = self.storage(100)
@@ -239,7 +242,9 @@ class Raw(Case):
 
     def test_storage_copy_share_grow_seal(self):
         direct = self.allocator('DIRECT')
-        private, shared = self.storage(64, allocator=direct), self.storage(64)
+        own = _raw.make(_raw.StorageParams)
+        own.flags = C['SHMALLOC_STORAGE_ISOLATED']
+        private, shared = self.storage(64, allocator=direct), self.storage(64, own)
         ctypes.memset(self.lib.storage_data(private), 7, 64)
         self.ok('storage_copy', shared, 0, private, 0, C['SHMALLOC_SIZE_ALL'], 0, 0)
         self.assertEqual(ctypes.string_at(self.lib.storage_data(shared), 64), b'\7' * 64)
@@ -254,6 +259,7 @@ class Raw(Case):
         self.ok('storage_grow', growing, 1 << 20, 0)
         self.assertEqual(self.lib.storage_size(growing), 1 << 20)
         self.fails('NO_SPACE', 'storage_grow', growing, 1 << 21, 0)
+        self.fails('UNSUPPORTED', 'storage_seal', private)  # among others in a segment now
         self.ok('storage_seal', shared)
         self.ok('storage_seal', shared)
         self.fails('PERMISSION', 'storage_pin', shared, C['SHMALLOC_ACCESS_WRITE'], None, None)
@@ -294,7 +300,13 @@ class Raw(Case):
             self.lib.storage_release(one)
 
     def test_descriptor_route(self):
-        storage = self.storage(100)
+        self.by_descriptor(0, 2)
+        self.by_descriptor(C['SHMALLOC_STORAGE_ISOLATED'], 1)
+
+    def by_descriptor(self, flags, fd_count):
+        isolated = _raw.make(_raw.StorageParams)
+        isolated.flags = flags
+        storage = self.storage(100, isolated)
         params = _raw.make(_raw.ExportParams)
         params.flags = C['SHMALLOC_EXPORT_DESCRIPTOR']
         handle, length = self.handle(storage, byref(params))
@@ -302,11 +314,13 @@ class Raw(Case):
         self.fails('NO_SPACE', 'storage_export_fds', storage, byref(params), None, byref(count))
         fds = (c_int32 * count.value)()
         self.ok('storage_export_fds', storage, byref(params), fds, byref(count))
-        self.assertEqual(count.value, 1)
-        self.assertFalse(os.get_inheritable(fds[0]))
-        self.fails('INVALID', 'storage_import', handle, length, None, 0, None, byref(c_void_p()))
-        opened = self.out('storage_import', handle, length, fds, 1, None)
-        os.close(fds[0])
+        self.assertEqual(count.value, fd_count)
+        self.assertFalse(any(os.get_inheritable(fd) for fd in fds))
+        if fd_count == 1:  # a process that has the segment needs no descriptors of it
+            self.fails('INVALID', 'storage_import', handle, length, None, 0, None, byref(c_void_p()))
+        opened = self.out('storage_import', handle, length, fds, fd_count, None)
+        for fd in fds:
+            os.close(fd)
         ctypes.memmove(self.lib.storage_data(opened), b'abc', 4)
         self.assertEqual(ctypes.string_at(self.lib.storage_data(storage)), b'abc')
         for one in (storage, opened):
@@ -357,6 +371,31 @@ class Raw(Case):
         self.assertEqual(objects.value, 1)
         self.fails('NOT_FOUND', 'machine_reclaim', name, PREFIX.encode(), 0, None, None)
         self.lib.storage_release(storage)
+        self.lib.allocator_release(allocator)
+
+    # ---- trace.h ----
+
+    def test_what_an_allocator_did(self):
+        allocator, statistics = self.allocator('DIRECT'), _raw.make(_raw.Statistics)
+        params = _raw.make(_raw.HistoryParams)
+        params.flags, params.max_entries = C['SHMALLOC_HISTORY_RECORD'], 10
+        self.ok('allocator_record_history', allocator, byref(params))
+        params.flags = 1 << 20
+        self.fails('UNSUPPORTED', 'allocator_record_history', allocator, byref(params))
+        self.lib.storage_release(self.storage(100, allocator=allocator))
+        self.ok('allocator_get_statistics', allocator, byref(statistics))
+        stat = statistics.requested_bytes[C['SHMALLOC_STAT_POOL_SMALL']]
+        self.assertEqual((stat.current, stat.peak, stat.allocated, stat.freed), (0, 100, 100, 100))
+        self.ok('allocator_reset_statistics', allocator, C['SHMALLOC_RESET_PEAKS'])
+        self.fails('UNSUPPORTED', 'allocator_reset_statistics', allocator, 1 << 20)
+        self.ok('allocator_get_statistics', None, byref(statistics))
+        text = self.out('allocator_snapshot', allocator, None, None)
+        data = ctypes.string_at(self.lib.storage_data(text), self.lib.storage_size(text))
+        self.assertEqual(len(json.loads(data)['device_traces'][0]), 6)
+        snapshot = _raw.make(_raw.SnapshotParams)
+        snapshot.format = 77
+        self.fails('UNSUPPORTED', 'allocator_snapshot', allocator, byref(snapshot), None, byref(c_void_p()))
+        self.lib.storage_release(text)
         self.lib.allocator_release(allocator)
 
     # ---- torch.h ----

@@ -9,7 +9,7 @@ from pathlib import Path
 from support import NO_SPACE, OK, TOOL, USAGE, Case, run
 
 ROOT = Path(os.environ['SHMALLOC_ROOT'])
-COMMANDS = ['info', 'put', 'get', 'ls', 'stat', 'rm', 'gc']
+COMMANDS = ['info', 'put', 'get', 'ls', 'top', 'stat', 'rm', 'gc']
 COMMON = {'json', 'help'}
 
 
@@ -36,8 +36,8 @@ class CommandLine(Case):
     def test_each_option_in_the_help_is_known(self):
         for command in COMMANDS:
             for option in options(command):
-                # Whatever else is wrong then: it is not the option.
-                said = run(command, f'--{option}', '--no-such-option').stderr.decode()
+                # Whatever else is wrong then: it is not the option. Twice, for the first may be taken as its value.
+                said = run(command, f'--{option}', '--no-such-option', '--no-such-option').stderr.decode()
                 self.assertNotIn(f"unknown option '--{option}'", said)
         self.assertEqual(options('gc'), {'dry-run', 'prefix'})
 
@@ -53,7 +53,8 @@ class CommandLine(Case):
                       ['put', 'a', '--name='], ['put', 'a', '--read-only=yes'], ['put', 'a', '-r', '--shm'], ['put', 'a', '--clients=1'],
                       ['put', '-', '--until-eof'], ['put', 'a', '-d', '--until-eof'], ['get'], ['get', ''], ['get', 'a', 'b'],
                       ['get', 'a', '-s', 'b'], ['get', 'a', '--same-user'], ['ls', 'a'], ['stat'], ['stat', 'a', 'b'], ['rm'], ['rm', ''],
-                      ['rm', '/'], ['gc', 'a'], ['info', 'a'], ['help', 'nonsense'], ['help', 'put', 'get']):
+                      ['top', 'a'], ['top', '-n', '0'], ['top', '-n', 'x'],
+                      ['top', '-d', '0'], ['rm', '/'], ['gc', 'a'], ['info', 'a'], ['help', 'nonsense'], ['help', 'put', 'get']):
             with self.subTest(words):
                 self.assertIn('--help', self.fails(USAGE, *words))
 

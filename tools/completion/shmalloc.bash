@@ -2,7 +2,7 @@
 
 _shmalloc() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' word tool=${COMP_WORDS[0]}
-  local commands='info put get ls stat rm gc help'
+  local commands='info put get ls top stat rm gc help'
   COMPREPLY=()
   # bash takes --socket=PATH apart at the sign.
   if [[ $current == '=' ]]; then current='' previous=${COMP_WORDS[COMP_CWORD - 1]}; fi
@@ -20,7 +20,7 @@ _shmalloc() {
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
       ;;
-    -t | --timeout | --name | --prefix | --mode | --config | --clients) return ;;
+    -t | --timeout | --name | --prefix | --mode | --config | --clients | -d | --delay | --count) return ;;
   esac
   if [[ $current == -* ]]; then
     word='--json --help --version'

@@ -1,5 +1,5 @@
 # fish completion for shmalloc.
-set -l commands info put get ls stat rm gc help
+set -l commands info put get ls top stat rm gc help
 
 complete -c shmalloc -f
 complete -c shmalloc -l json -d 'Results and errors as JSON'
@@ -10,10 +10,11 @@ complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a put -d 'C
 complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a get -d 'Write the bytes of a shared storage'
 complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a ls -d 'List shared objects'
 complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a stat -d 'Tell everything about one object or handle'
+complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a top -d 'Watch shared objects'
 complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a rm -d 'Remove named shared objects'
 complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a gc -d 'Remove what nobody holds any more'
 complete -c shmalloc -n "not __fish_seen_subcommand_from $commands" -a help -d 'Tell about one command'
-complete -c shmalloc -n '__fish_seen_subcommand_from help' -a 'info put get ls stat rm gc'
+complete -c shmalloc -n '__fish_seen_subcommand_from help' -a 'info put get ls top stat rm gc'
 
 complete -c shmalloc -n '__fish_seen_subcommand_from info' -s b -l bytes -d 'Sizes as bytes'
 complete -c shmalloc -n '__fish_seen_subcommand_from put' -F
@@ -37,7 +38,9 @@ complete -c shmalloc -n '__fish_seen_subcommand_from ls' -s a -l abandoned -d 'O
 complete -c shmalloc -n '__fish_seen_subcommand_from ls' -s n -l named -d 'Only with a name'
 complete -c shmalloc -n '__fish_seen_subcommand_from ls' -s l -l long -d 'More columns'
 complete -c shmalloc -n '__fish_seen_subcommand_from ls' -s q -l quiet -d 'Only the names'
+complete -c shmalloc -n '__fish_seen_subcommand_from top' -s d -l delay -x -d 'Seconds between two looks'
+complete -c shmalloc -n '__fish_seen_subcommand_from top' -s n -l count -x -d 'End after so many looks'
 complete -c shmalloc -n '__fish_seen_subcommand_from stat' -l no-open -d 'Only read the handle'
 complete -c shmalloc -n '__fish_seen_subcommand_from gc' -s n -l dry-run -d 'Only tell'
-complete -c shmalloc -n '__fish_seen_subcommand_from put ls stat rm gc' -l prefix -x -d 'What names of shmalloc begin with'
+complete -c shmalloc -n '__fish_seen_subcommand_from put ls top stat rm gc' -l prefix -x -d 'What names of shmalloc begin with'
 complete -c shmalloc -n '__fish_seen_subcommand_from rm stat' -a '(shmalloc ls --named --quiet 2>/dev/null)'

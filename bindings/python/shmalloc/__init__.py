@@ -13,12 +13,12 @@ The library is loaded at the first call: SHMALLOC_LIBRARY names it, else the sys
 only those who talk to PyTorch need; `shmalloc._raw` is the C interface as it is.
 """
 from . import _raw
-from ._enums import (Access, Capability, DeviceType, Format, Kind, LogLevel, Maker, Mapped, ObjectState, Route, State, Status,
-                     Trim)
+from ._enums import (Access, Capability, DeviceType, Format, History, Kind, LogLevel, Maker, Mapped, ObjectState, Reset, Route,
+                     SnapshotFormat, StatPool, State, Status, Trim)
 from ._errors import (BackendError, BusyError, ClosedError, CorruptError, ExistsError, InternalError, InvalidError, NoSpaceError,
                       NotFoundError, OutOfMemoryError, PeerGoneError, PermissionDeniedError, ShmallocError, StaleError,
                       SystemCallError, UnsupportedError, VersionError, WaitInterruptedError, WaitTimeoutError)
-from .allocator import Allocator, AllocatorInfo, DeviceInfo, device, device_info, trim
+from .allocator import Allocator, AllocatorInfo, DeviceInfo, Stat, device, device_info, trim
 from .ipc import HandleInfo, handle_from_text, handle_info, handle_to_text, receive, send
 from .log import set_log
 from .machine import SharedObject, describe, format_size, make_name, reclaim, walk
@@ -33,11 +33,11 @@ def library_version() -> str:
 
 
 __all__ = [
-    'Access', 'Allocator', 'AllocatorInfo', 'BackendError', 'BusyError', 'Capability', 'ClosedError', 'CorruptError', 'DeviceInfo',
-    'DeviceType', 'ExistsError', 'Format', 'HandleInfo', 'InternalError', 'InvalidError', 'Kind', 'LogLevel', 'Maker', 'Mapped',
-    'NoSpaceError', 'NotFoundError', 'ObjectState', 'OutOfMemoryError', 'PeerGoneError', 'PermissionDeniedError', 'Route',
-    'SharedObject', 'ShmallocError', 'StaleError', 'State', 'Status', 'Storage', 'StorageInfo', 'SystemCallError', 'Trim',
-    'UnsupportedError', 'VersionError', 'WaitInterruptedError', 'WaitTimeoutError', 'describe', 'device', 'device_info',
-    'format_size', 'handle_from_text', 'handle_info', 'handle_to_text', 'library_version', 'make_name', 'receive', 'reclaim',
-    'send', 'set_log', 'trim', 'walk',
+    'Access', 'Allocator', 'AllocatorInfo', 'BackendError', 'BusyError', 'Capability', 'ClosedError', 'CorruptError',
+    'DeviceInfo', 'DeviceType', 'ExistsError', 'Format', 'HandleInfo', 'History', 'InternalError', 'InvalidError', 'Kind',
+    'LogLevel', 'Maker', 'Mapped', 'NoSpaceError', 'NotFoundError', 'ObjectState', 'OutOfMemoryError', 'PeerGoneError',
+    'PermissionDeniedError', 'Reset', 'Route', 'SharedObject', 'ShmallocError', 'SnapshotFormat', 'StaleError', 'Stat',
+    'StatPool', 'State', 'Status', 'Storage', 'StorageInfo', 'SystemCallError', 'Trim', 'UnsupportedError', 'VersionError',
+    'WaitInterruptedError', 'WaitTimeoutError', 'describe', 'device', 'device_info', 'format_size', 'handle_from_text',
+    'handle_info', 'handle_to_text', 'library_version', 'make_name', 'receive', 'reclaim', 'send', 'set_log', 'trim', 'walk',
 ]

@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     DIRECT = _C['SHMALLOC_ALLOCATOR_KIND_DIRECT']
     MAP = _C['SHMALLOC_ALLOCATOR_KIND_MAP']
     MAP_REFCOUNTED = _C['SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED']
+    SHARED = _C['SHMALLOC_ALLOCATOR_KIND_SHARED']
 
 
 class DeviceType(enum.IntEnum):
@@ -151,6 +152,35 @@ class Trim(enum.IntFlag):
 
     DEFERRED = _C['SHMALLOC_TRIM_DEFERRED']
     EXPIRED = _C['SHMALLOC_TRIM_EXPIRED']
+    FREE = _C['SHMALLOC_TRIM_FREE']
+
+
+class StatPool(enum.IntEnum):
+    """Index of the raw arrays of statistics."""
+
+    ALL = _C['SHMALLOC_STAT_POOL_ALL']
+    SMALL = _C['SHMALLOC_STAT_POOL_SMALL']
+    LARGE = _C['SHMALLOC_STAT_POOL_LARGE']
+
+
+class Reset(enum.IntFlag):
+    """What reset_statistics begins anew."""
+
+    PEAKS = _C['SHMALLOC_RESET_PEAKS']
+    ACCUMULATED = _C['SHMALLOC_RESET_ACCUMULATED']
+
+
+class History(enum.IntFlag):
+    """What record_history does."""
+
+    RECORD = _C['SHMALLOC_HISTORY_RECORD']
+    CLEAR = _C['SHMALLOC_HISTORY_CLEAR']
+
+
+class SnapshotFormat(enum.IntEnum):
+    """What a snapshot is written as."""
+
+    JSON = _C['SHMALLOC_SNAPSHOT_FORMAT_JSON']
 
 
 E = TypeVar('E', bound=enum.Enum)

@@ -47,14 +47,15 @@ CONSTANTS = {
     'SHMALLOC_CAPABILITY_READ_ONLY': 8, 'SHMALLOC_CAPABILITY_GROW': 16, 'SHMALLOC_CAPABILITY_HUGE_PAGES': 32,
     # allocator.h
     'SHMALLOC_ALLOCATOR_KIND_DEFAULT': 0, 'SHMALLOC_ALLOCATOR_KIND_DIRECT': 1, 'SHMALLOC_ALLOCATOR_KIND_MAP': 2,
-    'SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED': 3, 'SHMALLOC_ALLOCATOR_KIND_FORCE32': 0x7fffffff,
+    'SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED': 3, 'SHMALLOC_ALLOCATOR_KIND_SHARED': 4,
+    'SHMALLOC_ALLOCATOR_KIND_FORCE32': 0x7fffffff,
     'SHMALLOC_ALLOCATOR_ENVIRONMENT': 1,
-    'SHMALLOC_TRIM_DEFERRED': 1, 'SHMALLOC_TRIM_EXPIRED': 2,
+    'SHMALLOC_TRIM_DEFERRED': 1, 'SHMALLOC_TRIM_EXPIRED': 2, 'SHMALLOC_TRIM_FREE': 4,
     # storage.h
     'SHMALLOC_MAPPED_SHARED': 1, 'SHMALLOC_MAPPED_SHAREDMEM': 2, 'SHMALLOC_MAPPED_EXCLUSIVE': 4, 'SHMALLOC_MAPPED_NOCREATE': 8,
     'SHMALLOC_MAPPED_KEEPFD': 16, 'SHMALLOC_MAPPED_FROMFD': 32, 'SHMALLOC_MAPPED_UNLINK': 64, 'SHMALLOC_MAPPED_NO_GROW': 128,
     'SHMALLOC_MAPPED_READ_ONLY': 256, 'SHMALLOC_MAPPED_MEMFD': 512, 'SHMALLOC_MAPPED_HUGETLB': 1024,
-    'SHMALLOC_STORAGE_ZEROED': 1,
+    'SHMALLOC_STORAGE_ZEROED': 1, 'SHMALLOC_STORAGE_ISOLATED': 2,
     'SHMALLOC_STORAGE_STATE_SHARED': 1, 'SHMALLOC_STORAGE_STATE_IMPORTED': 2, 'SHMALLOC_STORAGE_STATE_READ_ONLY': 4,
     'SHMALLOC_STORAGE_STATE_SEALED': 8, 'SHMALLOC_STORAGE_STATE_WRITE_SEALED': 16, 'SHMALLOC_STORAGE_STATE_IMMUTABLE': 32,
     'SHMALLOC_STORAGE_STATE_CLOSED': 64, 'SHMALLOC_STORAGE_STATE_FORKED': 128,
@@ -75,6 +76,12 @@ CONSTANTS = {
     'SHMALLOC_OBJECT_NAMED': 1, 'SHMALLOC_OBJECT_COUNTED': 2, 'SHMALLOC_OBJECT_LOCKED': 4, 'SHMALLOC_OBJECT_ABANDONED': 8,
     'SHMALLOC_OBJECT_UNCERTAIN': 16,
     'SHMALLOC_RECLAIM_FORCE': 1, 'SHMALLOC_RECLAIM_DRY_RUN': 2,
+    # trace.h
+    'SHMALLOC_STAT_POOL_ALL': 0, 'SHMALLOC_STAT_POOL_SMALL': 1, 'SHMALLOC_STAT_POOL_LARGE': 2,
+    'SHMALLOC_STAT_POOL_FORCE32': 0x7fffffff,
+    'SHMALLOC_RESET_PEAKS': 1, 'SHMALLOC_RESET_ACCUMULATED': 2,
+    'SHMALLOC_HISTORY_RECORD': 1, 'SHMALLOC_HISTORY_CLEAR': 2,
+    'SHMALLOC_SNAPSHOT_FORMAT_JSON': 0, 'SHMALLOC_SNAPSHOT_FORMAT_FORCE32': 0x7fffffff,
 }
 
 
@@ -135,6 +142,27 @@ class ObjectInfo(Structure):
                 ('uid', c_int32), ('mode', c_uint32), ('name', c_char * 272)]
 
 
+class Stat(Structure):
+    _fields_ = [('current', c_int64), ('peak', c_int64), ('allocated', c_int64), ('freed', c_int64)]
+
+
+class Statistics(Structure):
+    _fields_ = [('struct_size', c_size_t), ('allocation', Stat * 3), ('segment', Stat * 3), ('active', Stat * 3),
+                ('inactive_split', Stat * 3), ('allocated_bytes', Stat * 3), ('reserved_bytes', Stat * 3), ('active_bytes', Stat * 3),
+                ('inactive_split_bytes', Stat * 3), ('requested_bytes', Stat * 3), ('oversize_allocations', Stat),
+                ('oversize_segments', Stat), ('pending', Stat), ('pending_bytes', Stat), ('num_alloc_retries', c_int64),
+                ('num_ooms', c_int64), ('num_sync_all_streams', c_int64), ('num_device_alloc', c_int64), ('num_device_free', c_int64),
+                ('max_split_size', c_int64)]
+
+
+class HistoryParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('max_entries', c_uint64), ('flags', c_uint32), ('reserved', c_uint32)]
+
+
+class SnapshotParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('format', c_int32), ('flags', c_uint32)]
+
+
 STRUCTS = {
     'shmalloc_error': Error,
     'shmalloc_device_info': DeviceInfo,
@@ -147,6 +175,10 @@ STRUCTS = {
     'shmalloc_import_params': ImportParams,
     'shmalloc_handle_info': HandleInfo,
     'shmalloc_object_info': ObjectInfo,
+    'shmalloc_stat': Stat,
+    'shmalloc_statistics': Statistics,
+    'shmalloc_history_params': HistoryParams,
+    'shmalloc_snapshot_params': SnapshotParams,
 }
 
 destroy_fn = CFUNCTYPE(None, c_void_p)
@@ -214,6 +246,11 @@ FUNCTIONS = {
     'shmalloc_machine_describe': (_status, [c_char_p, _length, _err]),
     'shmalloc_machine_walk': (_status, [c_char_p, object_fn, c_void_p, _err]),
     'shmalloc_machine_reclaim': (_status, [c_char_p, c_char_p, c_uint32, POINTER(c_uint64), POINTER(c_uint64), _err]),
+    # trace.h
+    'shmalloc_allocator_get_statistics': (_status, [_handle, POINTER(Statistics), _err]),
+    'shmalloc_allocator_reset_statistics': (_status, [_handle, c_uint32, _err]),
+    'shmalloc_allocator_record_history': (_status, [_handle, POINTER(HistoryParams), _err]),
+    'shmalloc_allocator_snapshot': (_status, [_handle, POINTER(SnapshotParams), _handle, _out_handle, _err]),
     # torch.h
     'shmalloc_torch_refcount': (_status, [_handle, c_int32, POINTER(c_int32), _err]),
     'shmalloc_torch_manager_run': (_status, [c_char_p, c_int32, _err]),

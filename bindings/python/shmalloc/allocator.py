@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _raw
-from ._enums import Capability, Kind, Trim, known
-from ._errors import call, encoded, text
+from ._enums import Capability, History, Kind, Reset, SnapshotFormat, StatPool, Trim, known
+from ._errors import InvalidError, call, encoded, text
 from ._lifetime import HOST, Reference, created
 
 if TYPE_CHECKING:
@@ -42,6 +43,23 @@ class DeviceInfo:
     capabilities: Capability
 
 
+class Stat(NamedTuple):
+    """One statistic; see shmalloc_stat."""
+
+    current: int
+    peak: int
+    allocated: int
+    freed: int
+
+    @classmethod
+    def _of(cls, raw: _raw.Stat) -> Stat:
+        return cls(raw.current, raw.peak, raw.allocated, raw.freed)
+
+
+#: PyTorch's names of the pools.
+_POOLS = {StatPool.ALL: 'all', StatPool.SMALL: 'small_pool', StatPool.LARGE: 'large_pool'}
+
+
 def device(type: int, index: int = 0) -> int:
     """The number of a device."""
     return int(type) << 32 | index
@@ -67,7 +85,8 @@ def settings_text(config: str | None, settings: dict[str, Any]) -> str:
 
 class Allocator:
     """Makes storages of one kind. Settings are keywords, or text in `config`: prefix, mode (0o600), populate,
-    export_ttl_ms, manager, numa_node, alignment; which kind takes which stands at shmalloc_allocator_params."""
+    export_ttl_ms, manager, numa_node, alignment, segment_size, growth, watermark, pages, sealed; which kind takes which stands at
+    shmalloc_allocator_params."""
 
     __slots__ = ('_reference',)
 
@@ -118,6 +137,48 @@ class Allocator:
     def trim(self, what: Trim | int = 0, keep_bytes: int = 0) -> int:
         """Give back what is kept for later; the bytes that were given back, as far as is known."""
         return _trim(self._reference, what, keep_bytes)
+
+    # ---- what it did ----
+
+    def statistics(self) -> dict[str, Any]:
+        """What it has and had, by the names of shmalloc_statistics: a Stat, a dict of a Stat for each of 'all', 'small_pool' and
+        'large_pool', or a number."""
+        raw = _raw.make(_raw.Statistics)
+        call('allocator_get_statistics', self._reference, ctypes.byref(raw))
+        found: dict[str, Any] = {}
+        for name, *_ in raw._fields_[1:]:
+            value = getattr(raw, name)
+            if isinstance(value, ctypes.Array):
+                found[name] = {word: Stat._of(value[pool]) for pool, word in _POOLS.items()}
+            else:
+                found[name] = Stat._of(value) if isinstance(value, _raw.Stat) else value
+        return found
+
+    def reset_statistics(self, what: Reset | int = 0) -> None:
+        """Begin to count anew: peaks, what accumulated, or by default all of it."""
+        call('allocator_reset_statistics', self._reference, what)
+
+    def record_history(self, enabled: bool = True, *, max_entries: int = 0, clear: bool = False) -> None:
+        """Record from now on the newest `max_entries` (100000) of what is made, released, given back, and could not be made; or
+        end that. snapshot() tells."""
+        params = _raw.make(_raw.HistoryParams)
+        if not 0 <= max_entries < 1 << 64:
+            raise InvalidError(f'max_entries {max_entries} is no number of entries')
+        params.max_entries = max_entries
+        params.flags = (History.RECORD if enabled else 0) | (History.CLEAR if clear else 0)
+        call('allocator_record_history', self._reference, ctypes.byref(params))
+
+    def snapshot_storage(self, to: Allocator | None = None) -> Storage:
+        """The snapshot's text, as JSON, in a storage of `to`: where it can be sent from. None: in private memory."""
+        from .storage import Storage
+        params = _raw.make(_raw.SnapshotParams)
+        params.format = SnapshotFormat.JSON
+        return Storage._of(created('allocator_snapshot', self._reference, ctypes.byref(params), to._reference if to else None))
+
+    def snapshot(self) -> dict[str, Any]:
+        """What it has now, and its history, with the keys of torch.cuda.memory._snapshot() and, under 'shmalloc', our own."""
+        with self.snapshot_storage() as storage, storage.view() as view:
+            return json.loads(bytes(view))
 
     def __repr__(self) -> str:
         info = self.info

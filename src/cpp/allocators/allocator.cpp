@@ -51,6 +51,7 @@ Result<Ref<Allocator>> Allocator::create(const shmalloc_allocator_params &params
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "allocator flags %#x are not known to this version of shmalloc", params.flags);
   }
   SHMALLOC_TRY(allocator, make_kind(params.kind));
+  if (!allocator->recorder_) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for an allocator's statistics");
   if (params.name != nullptr) {
     const std::size_t length = std::strlen(params.name);
     if (length >= sizeof allocator->name_)

@@ -4,11 +4,14 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "allocators/memory.hpp"
 #include "allocators/settings.hpp"
 #include "base/handle.hpp"
 #include "shmalloc/allocator.h"
+#include "trace/recorder.hpp"
+#include "trace/snapshot.hpp"
 
 namespace shmalloc {
 
@@ -51,12 +54,21 @@ class Allocator : public Handle {
   virtual std::uint64_t live_storages() const { return live_storages_.load(std::memory_order_relaxed); }
   virtual std::uint64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
 
+  // What it did. A kind with segments of its own may count in a way of its own too.
+  trace::Recorder &recorder() const { return *recorder_; }
+  virtual void fill_statistics(shmalloc_statistics *out) { recorder_->fill(out); }
+  virtual void reset_statistics(std::uint32_t what) { recorder_->statistics.reset(what); }
+  // Its segments, without their blocks: the caller finds those in use, and free is what lies between. False: each storage is one.
+  // Runs with no lock held.
+  virtual bool visit_segments(std::vector<trace::Segment> *) { return false; }
+
   // Held across fork.
   static void lock_all();
   static void unlock_all(bool in_child);
 
  protected:
-  Allocator(shmalloc_allocator_kind kind, std::uint32_t keys) : Handle(HandleType::allocator), kind_(kind), keys_(keys) {}
+  Allocator(shmalloc_allocator_kind kind, std::uint32_t keys, trace::Segments segments = trace::Segments::one_a_storage)
+      : Handle(HandleType::allocator), kind_(kind), keys_(keys), recorder_(new (std::nothrow) trace::Recorder(segments)) {}
   ~Allocator() override = default;
 
  private:
@@ -68,6 +80,7 @@ class Allocator : public Handle {
   Settings settings_;
   std::atomic<std::uint64_t> live_storages_{0};
   std::atomic<std::uint64_t> live_bytes_{0};
+  const Ref<trace::Recorder> recorder_;
 };
 
 }  // namespace shmalloc

@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "os/file.hpp"
 #include "shmalloc/storage.h"
+#include "trace/recorder.hpp"
 
 namespace shmalloc {
 
@@ -57,6 +58,10 @@ class Memory {
   virtual Result<std::int32_t> refcount(std::int32_t) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only storages of kind MAP_REFCOUNTED have PyTorch's count");
   }
+  // Bytes that it takes: rounded up as its kind does it, headers included.
+  virtual std::uint64_t block_size() const { return size; }
+  // The pool that it is counted in; see shmalloc_stat_pool.
+  virtual int pool() const { return trace::pool_of(block_size()); }
   // Socket of the torch_shm_manager that its name is registered with, or "".
   virtual const char *manager() { return ""; }
 
@@ -71,6 +76,7 @@ class Memory {
   bool read_only = false;
   bool immutable = false;          // sealed against every writer
   std::atomic<bool> stable{true};  // a peer can't take the pages away: touching them is safe
+  trace::Account account;          // with the allocator that made it; open while a storage or an export holds it
 };
 
 }  // namespace shmalloc

@@ -29,7 +29,7 @@ class Handle {
   bool retain_if_alive() {
     std::uint64_t count = references_.load(std::memory_order_relaxed);
     while (count != 0) {
-      if (references_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
+      if (references_.compare_exchange_weak(count, count + 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
     }
     return false;
   }

@@ -19,13 +19,15 @@ Error no_object() {
               "private memory can't be opened by others: shmalloc_storage_share makes it shareable");
 }
 
+Error not_for_torch() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "the storage lies in a segment with others, which PyTorch can't open: make it with ISOLATED, or of kind MAP");
+}
+
 // The object behind a storage, made ready for what is asked: sealed against new writers for a read-only export, if `seal` says that the
 // export is going to happen.
 Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags, bool seal) {
-  if (memory.shared() != nullptr) {
-    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
-                "the storage lies in a segment with others, which PyTorch can't open: make it with ISOLATED, or of kind MAP");
-  }
+  if (memory.shared() != nullptr) return not_for_torch();
   SharedObject *object = memory.object();
   if (object == nullptr || object->private_view) return no_object();
   if (object->empty) return object;
@@ -65,9 +67,23 @@ std::int64_t deadline_of(std::int64_t ttl_ns, std::uint64_t default_ms) {
   return ttl > std::numeric_limits<std::int64_t>::max() - now ? std::numeric_limits<std::int64_t>::max() : now + ttl;
 }
 
+// Descriptors are for receivers who need not trust us, and what has a name can be cut short.
+Error no_descriptors() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "segments with names are opened by a handle's bytes alone, not by descriptors or messages");
+}
+
 Error no_read_only() {
   return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
               "what lies in a segment with others can't be exported READ_ONLY: make it with ISOLATED, or of kind MAP");
+}
+
+// The two descriptors of a segment are for those who read our handles.
+Result<void> check_segment_export(SharedMemory &memory, const shmalloc_export_params &params) {
+  if (params.format != SHMALLOC_HANDLE_FORMAT_NATIVE) return not_for_torch();
+  if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+  if (!memory.segment->name().empty()) return no_descriptors();
+  return {};
 }
 
 // A slot of a segment; or, with the empty ticket, the segment alone.
@@ -80,11 +96,7 @@ Result<HandleBytes> slot_handle(const Segment &segment, const Ticket &ticket, st
   handle.offset = ticket.offset;
   handle.route = SHMALLOC_HANDLE_ROUTE_PROCESS;
   if ((flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0) {
-    // Descriptors are for receivers who need not trust us, and what has a name can be cut short.
-    if (!segment.name().empty()) {
-      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
-                  "segments with names are opened by a handle's bytes alone, not by descriptors or messages");
-    }
+    if (!segment.name().empty()) return no_descriptors();
     handle.route = SHMALLOC_HANDLE_ROUTE_DESCRIPTOR;
   } else if (!segment.name().empty()) {
     handle.route = SHMALLOC_HANDLE_ROUTE_SHM;
@@ -227,7 +239,7 @@ Result<int> count_descriptors(Storage &storage, const shmalloc_export_params &pa
   SHMALLOC_CHECK(check_export(params));
   return storage.with_memory([&](Memory &memory) -> Result<int> {
     if (memory.shared() != nullptr) {
-      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+      SHMALLOC_CHECK(check_segment_export(*memory.shared(), params));
       return 2;
     }
     SHMALLOC_TRY(object, prepare(memory, params.flags, false));
@@ -239,8 +251,8 @@ Result<Descriptors> export_descriptors(Storage &storage, const shmalloc_export_p
   SHMALLOC_CHECK(check_export(params));
   return storage.with_memory([&](Memory &memory) -> Result<Descriptors> {
     Descriptors out;
-    if (const SharedMemory *shared = memory.shared(); shared != nullptr) {
-      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+    if (SharedMemory *shared = memory.shared(); shared != nullptr) {
+      SHMALLOC_CHECK(check_segment_export(*shared, params));
       SHMALLOC_TRY(control, os::duplicate(shared->segment->control_fd()));
       SHMALLOC_TRY(data, os::duplicate(shared->segment->data_fd()));
       out.fds[0] = std::move(control);

@@ -155,7 +155,12 @@ Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::si
                   "the message has a handle without the descriptors that show its sender's right to it");
     SHMALLOC_CHECK(check_shown(fds[0], handle));
   }
-  if (Segment *known = Segment::find(handle.segment); known != nullptr) return known;
+  if (Segment *known = Segment::find(handle.segment); known != nullptr) {
+    // What a message shows a right to must be what is opened.
+    if (known->identity() == identity_of(handle)) return known;
+    known->release();
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of another object than its segment: it is forged");
+  }
   if (fd_count == 2) {
     SHMALLOC_TRY(control, os::duplicate(fds[0]));
     SHMALLOC_TRY(data, os::duplicate(fds[1]));

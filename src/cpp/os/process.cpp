@@ -1,5 +1,7 @@
 #include "os/process.hpp"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -60,5 +62,9 @@ std::int64_t coarse_now() { return read_clock(CLOCK_MONOTONIC_COARSE); }
 std::int64_t now() { return read_clock(CLOCK_MONOTONIC); }
 
 void yield() { calls.sched_yield(); }
+
+std::int64_t wall_now() { return read_clock(CLOCK_REALTIME); }
+
+std::int32_t thread_id() { return gettid(); }
 
 }  // namespace shmalloc::os

@@ -22,5 +22,10 @@ std::int64_t now();
 
 // Lets another thread run.
 void yield();
+// Nanoseconds since 1970.
+std::int64_t wall_now();
+
+// The kernel's number of this thread.
+std::int32_t thread_id();
 
 }  // namespace shmalloc::os

@@ -14,6 +14,8 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
 
 // Gives back what is past its time, oldest first, until no more than `keep_bytes` are kept; of one allocator, or of all with 0. The bytes.
 std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes);
+// Shows each of them, with the list locked.
+void visit_lingering(void (*visit)(Memory &memory, void *to), void *to);
 // Gives back everything, at exit.
 void end_all();
 

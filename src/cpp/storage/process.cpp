@@ -1,5 +1,5 @@
-// What fork and exit do. Locks are taken in one order everywhere: the log, channels, changes of storages, the table, lingering memory, allocators;
-// fork takes them all, so the child finds them free and what they guard whole.
+// What fork and exit do. Locks are taken in one order everywhere: the log, channels, changes of storages, the table, lingering memory,
+// allocators, histories; fork takes them all, so the child finds them free and what they guard whole.
 #include <cstdlib>
 
 #include "allocators/shared/heap.hpp"
@@ -21,9 +21,11 @@ void before_fork() {
   Storage::lock_all();
   lock_lingering();
   Allocator::lock_all();
+  trace::lock_history();
 }
 
 void unlock_others(bool in_child) {
+  trace::unlock_history();
   Allocator::unlock_all(in_child);
   unlock_lingering();
   Storage::unlock_all();

@@ -19,7 +19,7 @@ constexpr std::uint32_t kMost = 64;
 [[gnu::tls_model("initial-exec")]] thread_local constinit Shells own = {nullptr, 0};
 
 constinit std::mutex mutex;
-constinit Shells all = {nullptr, 0};
+constinit Shells everyones = {nullptr, 0};
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
 
@@ -47,29 +47,34 @@ void move_shells(Shells *from, Shells *to, std::uint32_t count, Next next) {
   }
 }
 
+// So that the end of this thread gives its list to the others.
+bool Storage::watch_thread(Storage *shell) {
+  if (!key_made.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(mutex);
+    if (!key_made.load(std::memory_order_relaxed)) {
+      const auto at_end = [](void *) {
+        const std::lock_guard at_end_lock(mutex);
+        move_shells(&own, &everyones, own.count, &Storage::next_shell_);
+      };
+      if (pthread_key_create(&key, at_end) != 0) return false;
+      key_made.store(true, std::memory_order_release);
+    }
+  }
+  return pthread_setspecific(key, shell) == 0;
+}
+
 Result<Storage *> Storage::take_shell() {
   if (own.first == nullptr) [[unlikely]] {
-    if (!key_made.load(std::memory_order_acquire)) {
-      const std::lock_guard lock(mutex);
-      if (!key_made.load(std::memory_order_relaxed)) {
-        const auto at_end = [](void *) {
-          const std::lock_guard at_end_lock(mutex);
-          move_shells(&own, &all, own.count, &Storage::next_shell_);
-        };
-        if (pthread_key_create(&key, at_end) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
-        key_made.store(true, std::memory_order_release);
-      }
-    }
     {
       const std::lock_guard lock(mutex);
-      move_shells(&all, &own, kMost / 2, &Storage::next_shell_);
+      move_shells(&everyones, &own, kMost / 2, &Storage::next_shell_);
     }
     if (own.first == nullptr) {
       auto *made = new (std::nothrow) Storage({}, SHMALLOC_ALLOCATOR_KIND_SHARED, false);
       if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
       own = {made, 1};
     }
-    if (pthread_setspecific(key, own.first) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+    if (!watch_thread(own.first)) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }
   Storage *shell = own.first;
   if (shell->memory_ == nullptr) {
@@ -82,12 +87,19 @@ Result<Storage *> Storage::take_shell() {
 }
 
 void Storage::put_shell() {
+  if (own.first == nullptr && !watch_thread(this)) [[unlikely]] {  // A thread that only releases.
+    const std::lock_guard lock(mutex);
+    next_shell_ = everyones.first;
+    everyones.first = this;
+    ++everyones.count;
+    return;
+  }
   next_shell_ = own.first;
   own.first = this;
   if (++own.count <= kMost) [[likely]]
     return;
   const std::lock_guard lock(mutex);
-  move_shells(&own, &all, kMost / 2, &Storage::next_shell_);
+  move_shells(&own, &everyones, kMost / 2, &Storage::next_shell_);
 }
 
 inline void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
@@ -121,6 +133,7 @@ Storage *Storage::make_quickly(SharedAllocator &allocator, std::size_t size) {
   own.first = shell->next_shell_;
   --own.count;
   shell->begin(SHMALLOC_ALLOCATOR_KIND_SHARED, false);
+  memory->tell(trace::Action::alloc, shell->id_);
   return shell;
 }
 
@@ -133,6 +146,7 @@ Result<Ref<Storage>> Storage::make_shared(SharedAllocator &allocator, std::size_
     return allocated.error();
   }
   shell->begin(SHMALLOC_ALLOCATOR_KIND_SHARED, false);
+  shell->shell_->tell(trace::Action::alloc, shell->id_);
   return Ref<Storage>(shell);
 }
 
@@ -158,6 +172,7 @@ void Storage::destroy() {
   }
   if (!closed()) {
     shell_->storage.store(nullptr, std::memory_order_relaxed);
+    shell_->tell(trace::Action::free_requested, id_);
     if (exported_until_ != 0 && linger(memory_, exported_until_, shell_->allocator_id(), fork_generation_)) {
       shell_ = nullptr;  // The next storage gets another one.
     } else {

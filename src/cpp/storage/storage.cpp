@@ -58,15 +58,17 @@ Result<Ref<Storage>> Storage::make(std::unique_ptr<Memory> memory, Ref<Allocator
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }
   storage->memory_ = std::move(memory);
+  storage->count_in();  // Before others can find it: whoever takes a snapshot reads what this writes.
   try {
     storage->enter(storage->memory_->data);
   } catch (...) {
+    storage->count_out();
+    storage->memory_->account.end();
     storage->memory_->discard();
     storage->memory_.reset();
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of storages");
   }
   storage->publish();
-  storage->count_in();
   return storage;
 }
 
@@ -74,7 +76,9 @@ Storage::~Storage() {
   leave(entered_);
   count_out();
   if (memory_ == nullptr || closed()) return;
+  memory_->account.give_up();
   if (exported_until_ != 0 && linger(memory_, exported_until_, allocator_ ? allocator_->id() : 0, fork_generation_)) return;
+  memory_->account.end();
   const auto closed = memory_->close(inherited());
   if (!closed) log(SHMALLOC_LOG_LEVEL_ERROR, "releasing a storage: %s", closed.error().message);
 }
@@ -91,8 +95,14 @@ void Storage::publish() {
 
 void Storage::count_in() {
   counted_ = memory_->size;
-  counting_ = static_cast<bool>(allocator_);
-  if (counting_) allocator_->count_in(counted_);
+  counting_ = allocator_ && memory_->shared() == nullptr;  // Segments count by themselves.
+  if (!counting_) return;
+  allocator_->count_in(counted_);
+  memory_->account.open(allocator_->recorder(), {.address = reinterpret_cast<std::uintptr_t>(memory_->data),
+                                                 .requested = counted_,
+                                                 .block = memory_->block_size(),
+                                                 .pool = memory_->pool(),
+                                                 .storage_id = id_});
 }
 
 void Storage::count_out() {
@@ -133,6 +143,16 @@ Result<Ref<Storage>> Storage::find(std::uint64_t address, std::size_t *offset) {
   }
   return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no storage of this process holds address %#llx",
               static_cast<unsigned long long>(address));
+}
+
+std::vector<Ref<Storage>> Storage::all() {
+  std::vector<Ref<Storage>> found;  // Given back, and maybe released, with no lock held.
+  const std::lock_guard lock(table_mutex);
+  found.reserve(table().size());
+  for (const auto &[address, storage] : table()) {
+    if (storage->retain_if_alive()) found.emplace_back(storage);
+  }
+  return found;
 }
 
 Result<void> Storage::pin(bool write) {
@@ -211,6 +231,7 @@ Result<void> Storage::close() {
     shell_->give_back();
     return {};
   }
+  memory->account.end();
   return memory->close(inherited());  // With no lock held: an adopted memory calls its maker.
 }
 
@@ -230,7 +251,7 @@ Result<void> Storage::share(Ref<Allocator> to) {
       ~End() { storage->end_move(); }
     } end{this};
     const shmalloc_storage_params params{};
-    SHMALLOC_TRY(made, to->make(memory_->size, params));
+    SHMALLOC_TRY(made, to->recorder().watch(memory_->size, 0, [&] { return to->make(memory_->size, params); }));
     left = std::move(made);
     SHMALLOC_CHECK(copy_bytes(left->data, memory_->data, memory_->size, memory_->stable.load(std::memory_order_relaxed)));
     void *const before = entered_;
@@ -255,6 +276,7 @@ Result<void> Storage::share(Ref<Allocator> to) {
     return {};
   }();
   if (left == nullptr) return shared;
+  left->account.end();
   const auto closed = left->close(left_inherited);
   if (!closed) log(SHMALLOC_LOG_LEVEL_ERROR, "sharing a storage: %s", closed.error().message);
   return shared;
@@ -263,6 +285,7 @@ Result<void> Storage::share(Ref<Allocator> to) {
 Result<void> Storage::grow(std::size_t size) {
   return with_memory([&](Memory &memory) -> Result<void> {
     SHMALLOC_CHECK(memory.grow(size));
+    memory.account.grown(memory.size, memory.block_size());
     publish();
     return {};
   });

@@ -28,6 +28,7 @@ class Storage final : public Handle {
   static Storage *make_quickly(SharedAllocator &allocator, std::size_t size);
   static Result<Ref<Storage>> hold_shared(Segment *segment, const Ticket &ticket, bool read_only);
   static Result<Ref<Storage>> find(std::uint64_t address, std::size_t *offset);
+  static std::vector<Ref<Storage>> all();  // that have bytes, or room for them
 
   void *data() const { return size_.load(std::memory_order_relaxed) != 0 ? data_.load(std::memory_order_relaxed) : nullptr; }
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
@@ -72,6 +73,7 @@ class Storage final : public Handle {
   // Storages in segments are made and released too often to be made anew each time: their objects serve again, and are never freed, so
   // that who finds one by an address may look at it a little too late.
   static Result<Storage *> take_shell();
+  static bool watch_thread(Storage *shell);
   void put_shell();
   void begin(shmalloc_allocator_kind kind, bool imported);
   static Storage *find_shared(std::uintptr_t address);

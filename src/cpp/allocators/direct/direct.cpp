@@ -37,6 +37,7 @@ class PageMemory final : public Memory {
     mapping_.reset();
     return {};
   }
+  std::uint64_t block_size() const override { return (size + os::page_size() - 1) / os::page_size() * os::page_size(); }
 
  private:
   os::Mapping mapping_;

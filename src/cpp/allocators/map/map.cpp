@@ -132,6 +132,11 @@ Result<void> MapMemory::grow(std::size_t wanted) {
   return {};
 }
 
+std::uint64_t MapMemory::block_size() const {
+  const std::uint64_t page = std::max<std::uint64_t>(page_, os::page_size());
+  return size == 0 ? 0 : (object_.header + size + page - 1) / page * page;
+}
+
 Result<void> MapMemory::check_length() {
   SHMALLOC_TRY(facts, os::look(object_.fd.get(), what()));
   if (facts.size < object_.offset + object_.header + size) {

@@ -36,6 +36,7 @@ class MapMemory : public Memory {
   Result<void> seal() override;
   SharedObject *object() override { return &object_; }
   Result<void> check_length() override;
+  std::uint64_t block_size() const override;
 
  protected:
   void *base() const { return mapping_.base(); }

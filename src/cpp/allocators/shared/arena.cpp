@@ -207,6 +207,16 @@ void Arena::set_owner(std::uint32_t start, std::uint32_t length, Unit::State sta
   }
 }
 
+Block *Arena::find_block(std::uint64_t offset) const {
+  if (offset >= std::uint64_t{end} * classes::kUnit) return nullptr;
+  const Unit &unit = units[offset / classes::kUnit];
+  if (unit.state == Unit::large) return static_cast<Block *>(unit.owner);
+  if (unit.state != Unit::slab) return nullptr;
+  auto *slab = static_cast<Slab *>(unit.owner);
+  const std::uint64_t at = (offset - slab->unit * classes::kUnit) / classes::size_of(slab->blocks()[0].index);
+  return at < slab->count ? slab->blocks() + at : nullptr;
+}
+
 Result<std::uint32_t> Arena::take_slot() {
   if (free_slot != 0) {
     const std::uint32_t slot = free_slot - 1;

@@ -20,6 +20,7 @@ constexpr std::size_t kLimboPoll = 32;  // blocks looked at when a list is empty
 
 constinit std::mutex mutex;
 constinit std::atomic<std::uint64_t> next_id{1};
+constinit std::uint64_t polls = 0;
 
 std::size_t block_size(const Block &block) { return block.units != 0 ? block.units * classes::kUnit : classes::kSize[block.index]; }
 
@@ -103,7 +104,7 @@ void Heap::put(Block *block, ThreadCache *own) {
   ++magazine.count;
 }
 
-// What was exported, what forked children may use, what this thread has enough of, what is too large to keep.
+// What was exported, or inherited by forked children, what this thread has enough of, what is too large to keep.
 void Heap::free_slowly(SharedMemory *memory) {
   Block *block = memory->block;
   const std::uint32_t index = block->index;
@@ -112,11 +113,12 @@ void Heap::free_slowly(SharedMemory *memory) {
   block->memory.store(nullptr, std::memory_order_relaxed);
   ThreadCache *own = cache();
   Segment *segment = block->arena->segment;
-  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) {
+  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot))) {
     block->exported = false;
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported && block->epoch == segment->epoch();
+  const bool ready = !block->exported && !block->pinned;
+  if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
   } else {
@@ -130,6 +132,7 @@ void Heap::free_slowly(SharedMemory *memory) {
       (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
       limbo_end_ = block;
       limbo_count_.fetch_add(1, std::memory_order_relaxed);
+      limbo_out_.add(1, static_cast<std::int64_t>(block_size(*block)));
       Segment::want_maintenance();
     }
   }
@@ -141,9 +144,10 @@ void Heap::free_slowly(SharedMemory *memory) {
 // Whether nobody else uses a block of limbo any more.
 bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
-  if (!block->exported && block->epoch != segment->epoch() && !promise(block, block_size(*block))) return false;
+  if (block->pinned && segment->lost_children_live()) return false;
+  block->pinned = false;
   if (block->exported) {
-    if (!segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) return false;
+    if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
     block->exported = false;
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
@@ -152,18 +156,21 @@ bool Heap::settle(Block *block) {
 
 void Heap::poll_limbo(std::size_t most, bool clear_up) {
   if (limbo_ == nullptr) return;
-  bool waited = false;
+  ++polls;
   for (std::size_t left = std::min(most, limbo_count_.load(std::memory_order_relaxed)); left > 0; --left) {
     Block *block = limbo_;
     limbo_ = block->next;
     if (limbo_ == nullptr) limbo_end_ = nullptr;
     if (settle(block)) {
       limbo_count_.fetch_sub(1, std::memory_order_relaxed);
+      limbo_out_.add(-1, -static_cast<std::int64_t>(block_size(*block)));
+      tell(trace::Action::free_completed, *block, block_size(*block));
       give(block);
       continue;
     }
-    if (!waited) block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: seen at the next look.
-    waited = true;
+    if (block->arena->polled != polls)
+      block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: the next look tells.
+    block->arena->polled = polls;
     block->next = nullptr;
     (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
     limbo_end_ = block;
@@ -213,6 +220,7 @@ void Heap::unlink_slab(Slab *slab, std::uint32_t index) {
 void Heap::give(Block *block) {
   Arena *arena = block->arena;
   const auto start = static_cast<std::uint32_t>(block->offset / classes::kUnit);
+  hand_out(*block, -1);
   if (block->units == 0) {
     auto *slab = static_cast<Slab *>(arena->units[start].owner);
     if (slab->free == nullptr) link_slab(slab, block->index);
@@ -252,6 +260,7 @@ Result<Block *> Heap::take(std::uint32_t index, std::size_t size, std::uint64_t 
   const auto once = [&] { return index < classes::kSmallClasses ? take_small(index) : take_large(index, size, alignment); };
   auto taken = once();
   if (taken) return taken;
+  ++retries_;
   // What this thread keeps and what the dead held may be enough.
   if (ThreadCache *own = existing_cache(); own != nullptr) {
     for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
@@ -267,6 +276,7 @@ Block *Heap::take_from_slab(std::uint32_t index) {
   Block *block = slab->free;
   slab->free = block->next;
   ++slab->taken;
+  hand_out(*block, 1);
   if (slab->free == nullptr) unlink_slab(slab, index);
   return block;
 }
@@ -333,6 +343,7 @@ Result<Block *> Heap::take_large(std::uint32_t index, std::size_t size, std::uin
   block->units = static_cast<std::uint32_t>(length);
   block->used = true;
   arena->set_owner(*start, block->units, Unit::large, block);
+  hand_out(*block, 1);
   return block;
 }
 
@@ -346,6 +357,7 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
       return committed.error();
     }
     *found = arena;
+    note_reserved();
     return start;
   };
   for (Arena *arena = arenas_; arena != nullptr; arena = arena->next) {
@@ -360,7 +372,7 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
   constexpr std::uint64_t kChunk = std::uint64_t{2} << 20;
   SegmentRequest request;
   request.needed = (needed + kChunk - 1) / kChunk * kChunk;
-  request.capacity = std::max(settings.segment_size, request.needed);
+  request.capacity = std::max((settings.segment_size + kChunk - 1) / kChunk * kChunk, request.needed);
   request.pages = settings.pages;
   request.sealed = settings.sealed;
   request.numa_node = settings.numa_node;
@@ -374,6 +386,9 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
   }
   arena->next = arenas_;
   arenas_ = arena;
+  ++segments_made_;
+  allocator_.recorder().note(trace::Action::segment_alloc, reinterpret_cast<std::uintptr_t>(arena->segment->data()),
+                             std::uint64_t{arena->end} * classes::kUnit, 0, 0);
   return commit(arena, arena->take_span(length, alignment));
 }
 

@@ -4,6 +4,7 @@
 // and is still held, goes through the heaps' mutex.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -53,10 +54,11 @@ class Heap {
     Block *block = memory->block;
     const std::uint32_t index = block->index;
     ThreadCache *own = own_caches;
-    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported &&
-        block->epoch == block->arena->segment->epoch()) [[likely]] {
+    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported) [[likely]] {
       ThreadCache::Magazine &magazine = own->magazines[index];
       if (magazine.count < classes::kKeep[index]) [[likely]] {
+        if (allocator_.recorder().history.on()) [[unlikely]]
+          tell(trace::Action::free_completed, *block, memory->size);
         memory->block = nullptr;
         block->memory.store(nullptr, std::memory_order_relaxed);
         block->next = magazine.first;
@@ -72,8 +74,16 @@ class Heap {
   void free_inherited(const SharedMemory &memory);
 
   HeapCounts counts() const;
-  std::uint64_t pending(std::uint64_t *bytes) const;  // blocks in limbo
-  std::uint64_t reserved_bytes(std::uint64_t *segments) const;
+  struct Live {
+    std::int64_t allocations, bytes;
+  };
+  Live live() const;  // without what only exports keep
+  // What storages and segments there are and were, added to what `out` says.
+  void add_statistics(shmalloc_statistics *out) const;
+  void reset_statistics(std::uint32_t what);
+  void visit_segments(std::vector<trace::Segment> *segments) const;
+  // A released storage that an export keeps, or does so no longer.
+  void lingers(const SharedMemory &memory, int sign);
   // Gives back what is free, down to `keep` bytes, what the dead held included. How many bytes.
   std::uint64_t trim(std::uint64_t keep);
   static std::uint64_t trim_all(std::uint64_t keep);
@@ -84,6 +94,8 @@ class Heap {
   // As Segment::find_address, of what this process's allocators made.
   static bool find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context);
 
+  // Fork, between the segments' own steps: what is alive is held by the child too, and by nothing else of the parent's in the child.
+  static void before_fork();
   static void in_child();
   // Names would be left behind.
   static void at_exit();
@@ -103,7 +115,6 @@ class Heap {
   void flush(ThreadCache *cache, std::uint32_t index, std::uint32_t keep);
   static void begin(Block *block, std::size_t size, bool zeroed, SharedMemory *memory) {
     Segment *segment = block->arena->segment;
-    block->epoch = segment->epoch();
     memory->block = block;
     memory->segment = segment;
     memory->data = segment->data() + block->offset;
@@ -133,11 +144,30 @@ class Heap {
   Heap *next_heap_ = nullptr, *previous_heap_ = nullptr;
   Arena *arenas_ = nullptr;
   Slab *slabs_[classes::kSmallClasses] = {};  // with free blocks
+  void hand_out(const Block &block, int sign);
+  void note_reserved();
+  std::uint64_t reserved_bytes(std::uint64_t *segments) const;
+  void tell(trace::Action action, const Block &block, std::size_t size) const;
+
+  // Blocks that are not free in the middle, threads' own lists included: what is in use is never more.
+  struct Out {
+    std::int64_t blocks = 0, bytes = 0, peak_blocks = 0, peak_bytes = 0;
+    void add(std::int64_t number, std::int64_t size) {
+      blocks += number;
+      bytes += size;
+      peak_blocks = std::max(peak_blocks, blocks);
+      peak_bytes = std::max(peak_bytes, bytes);
+    }
+  };
+  Out out_[3];                // shmalloc_stat_pool
+  Out reserved_, limbo_out_;  // segments; blocks that others hold
+  std::int64_t segments_made_ = 0, segments_ended_ = 0, retries_ = 0;
+  HeapCounts before_;  // what was counted at the last reset
+  std::int64_t lingering_ = 0, lingering_blocks_ = 0, lingering_bytes_ = 0;
   Block *limbo_ = nullptr, *limbo_end_ = nullptr;
   std::atomic<std::size_t> limbo_count_{0};
   ThreadCache *caches_ = nullptr;
-  HeapCounts ended_;                   // of threads that are gone
-  Arena *inherited_arenas_ = nullptr;  // of the parent: kept, for storages that live on in this child
+  HeapCounts ended_;  // of threads that are gone
   std::uint64_t watermark_ = 0;
 };
 

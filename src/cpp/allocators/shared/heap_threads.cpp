@@ -13,6 +13,8 @@
 namespace shmalloc {
 namespace {
 
+constinit Arena *inherited_arenas = nullptr;  // of the parent's: kept, for storages that live on in this child
+
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
 
@@ -115,17 +117,7 @@ HeapCounts Heap::counts() const {
   return counts;
 }
 
-std::uint64_t Heap::pending(std::uint64_t *bytes) const {
-  const std::lock_guard lock(heaps_mutex());
-  *bytes = 0;
-  for (const Block *block = limbo_; block != nullptr; block = block->next) {
-    *bytes += block->units != 0 ? block->units * classes::kUnit : classes::size_of(block->index);
-  }
-  return limbo_count_.load(std::memory_order_relaxed);
-}
-
 std::uint64_t Heap::reserved_bytes(std::uint64_t *segments) const {
-  const std::lock_guard lock(heaps_mutex());
   std::uint64_t bytes = 0;
   *segments = 0;
   for (const Arena *arena = arenas_; arena != nullptr; arena = arena->next) {
@@ -163,6 +155,9 @@ std::uint64_t Heap::drop_unused_arenas() {
     }
     *at = arena->next;
     bytes += arena->kept();
+    ++segments_ended_;
+    allocator_.recorder().note(trace::Action::segment_free, reinterpret_cast<std::uintptr_t>(arena->segment->data()),
+                               std::uint64_t{arena->end} * classes::kUnit, 0, 0);
     arena->destroy();
   }
   return bytes;
@@ -199,6 +194,7 @@ std::uint64_t Heap::trim_locked(std::uint64_t keep) {
     bytes += freed;
     kept -= freed;
   }
+  note_reserved();
   return bytes;
 }
 
@@ -215,30 +211,31 @@ bool Heap::clear_up_all(bool now) {
 
 bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context) {
   const std::lock_guard lock(heaps_mutex());
-  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
-    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
+  const auto look_in = [&](const Arena *first) {
+    for (const Arena *arena = first; arena != nullptr; arena = arena->next) {
       const auto base = reinterpret_cast<std::uintptr_t>(arena->segment->data());
-      if (address < base || address - base >= std::uint64_t{arena->end} * classes::kUnit) continue;
-      const std::uint64_t offset = address - base;
-      const Unit &unit = arena->units[offset / classes::kUnit];
-      Block *block = nullptr;
-      if (unit.state == Unit::large) block = static_cast<Block *>(unit.owner);
-      if (unit.state == Unit::slab) {
-        auto *slab = static_cast<Slab *>(unit.owner);
-        const std::uint64_t at = (offset - slab->unit * classes::kUnit) / classes::size_of(slab->blocks()[0].index);
-        if (at < slab->count) block = slab->blocks() + at;
-      }
+      if (address < base) continue;
+      const Block *block = arena->find_block(address - base);
       SharedMemory *memory = block != nullptr ? block->memory.load(std::memory_order_acquire) : nullptr;
-      return memory != nullptr && visit(memory, context);
+      if (memory != nullptr) return visit(memory, context);
     }
+    return false;
+  };
+  if (look_in(inherited_arenas)) return true;
+  for (const Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    if (look_in(heap->arenas_)) return true;
   }
   return false;
 }
 
-// A storage that a forked child inherited.
+// A storage that a forked child inherited: a handle to a slot, or to nothing that anybody counts.
 void Heap::free_inherited(const SharedMemory &memory) {
-  const std::lock_guard lock(heaps_mutex());
-  count_without_cache(*memory.block, -1, memory.size);
+  const Block &block = *memory.block;
+  {
+    const std::lock_guard lock(heaps_mutex());
+    count_without_cache(block, -1, memory.size);
+  }
+  if (block.exported && !block.pinned) block.arena->segment->let_go(block.slot, nullptr);
 }
 
 // With the mutex.
@@ -257,6 +254,42 @@ void Heap::at_exit() {
   }
 }
 
+namespace {
+
+template <class Function>
+void each_live_block(const Arena &arena, Function function) {
+  const auto look = [&function](Block &block) {
+    if (const SharedMemory *memory = block.memory.load(std::memory_order_acquire); memory != nullptr) function(block, memory->size);
+  };
+  for (std::uint32_t at = 0; at < arena.end;) {
+    const Unit &unit = arena.units[at];
+    if (unit.state == Unit::large) {
+      auto *block = static_cast<Block *>(unit.owner);
+      look(*block);
+      at += block->units;
+    } else if (unit.state == Unit::slab) {
+      auto *slab = static_cast<Slab *>(unit.owner);
+      for (std::uint32_t i = 0; i < slab->count; ++i) look(slab->blocks()[i]);
+      at += classes::kSlabUnits;
+    } else {
+      at += unit.state == Unit::free ? unit.length : 1;
+    }
+  }
+}
+
+}  // namespace
+
+void Heap::before_fork() {
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
+      each_live_block(*arena, [&](Block &block, std::size_t size) {
+        const bool held = (block.exported || heap->promise(&block, size)) && arena->segment->mark_for_child(block.slot);
+        if (!held) block.pinned = true;
+      });
+    }
+  }
+}
+
 // The segments are the parent's: here they stay as they are, and new storages come from new ones. Other threads' lists are nobody's now.
 void Heap::in_child() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
@@ -269,12 +302,20 @@ void Heap::in_child() {
     heap->caches_ = nullptr;
     std::fill(std::begin(heap->slabs_), std::end(heap->slabs_), nullptr);
     heap->limbo_ = heap->limbo_end_ = nullptr;
+    heap->limbo_out_ = {};
     heap->limbo_count_.store(0, std::memory_order_relaxed);
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
       heap->arenas_ = arena->next;
-      arena->next = heap->inherited_arenas_;
-      heap->inherited_arenas_ = arena;
+      each_live_block(*arena, [&](Block &block, std::size_t) {
+        if (block.exported && !block.pinned) {
+          arena->segment->inherit(block.slot);
+        } else {
+          arena->segment->retain();  // Mapped for good.
+        }
+      });
+      arena->next = inherited_arenas;
+      inherited_arenas = arena;
     }
   }
   own_caches = nullptr;

@@ -64,12 +64,11 @@ std::uint32_t SharedAllocator::capabilities() const {
 }
 
 std::uint64_t SharedAllocator::live_storages() const {
-  return Allocator::live_storages() + static_cast<std::uint64_t>(heap_.counts().live());
+  return Allocator::live_storages() + static_cast<std::uint64_t>(heap_.live().allocations);
 }
 
 std::uint64_t SharedAllocator::live_bytes() const {
-  const HeapCounts counts = heap_.counts();
-  return Allocator::live_bytes() + static_cast<std::uint64_t>(counts.requested_bytes - counts.returned_bytes);
+  return Allocator::live_bytes() + static_cast<std::uint64_t>(heap_.live().bytes);
 }
 
 // Its storages have no reference to it, for a count that all threads change would be slow: it ends when none is counted any more.
@@ -92,7 +91,7 @@ void SharedAllocator::end_orphans() {
     {
       const std::lock_guard lock(orphans_mutex);
       for (SharedAllocator **at = &orphans; *at != nullptr; at = &(*at)->next_orphan_) {
-        if ((*at)->live_storages() != 0) continue;
+        if ((*at)->heap_.counts().live() != 0) continue;
         unused = *at;
         *at = unused->next_orphan_;
         break;
@@ -112,6 +111,7 @@ void SharedAllocator::before_fork() {
   heaps_mutex().lock();
   memories_mutex.lock();
   Segment::before_fork();
+  Heap::before_fork();
 }
 
 void SharedAllocator::in_parent() {
@@ -124,6 +124,7 @@ void SharedAllocator::in_parent() {
 void SharedAllocator::in_child() {
   Segment::in_child();
   Heap::in_child();
+  Segment::unlock_child();
   memories_mutex.unlock();
   heaps_mutex().unlock();
   orphans_mutex.unlock();
@@ -153,9 +154,10 @@ void SharedMemory::give_back() {
   if (from == nullptr) return;
   storage.store(nullptr, std::memory_order_relaxed);
   segment = nullptr;
-  data = nullptr;
   if (block != nullptr) {
     Heap &heap = *block->arena->heap;
+    if (lingering) heap.lingers(*this, -1);
+    lingering = false;
     const bool orphaned = static_cast<const SharedAllocator &>(heap.allocator()).orphaned();
     if (fork_generation == shmalloc::fork_generation()) {
       heap.free(this);
@@ -168,6 +170,7 @@ void SharedMemory::give_back() {
     from->let_go(held.slot, this);
     from->release();
   }
+  data = nullptr;  // Until here others may look at it: they find it in lists.
   size = capacity = 0;
 }
 
@@ -236,6 +239,17 @@ Result<void> SharedMemory::open(Segment *from, const Ticket &ticket, bool for_re
 
 std::uint64_t SharedMemory::allocator_id() const {
   return block != nullptr && block->arena->heap != nullptr ? block->arena->heap->allocator().id() : 0;
+}
+
+void SharedMemory::linger() {
+  if (block == nullptr || fork_generation != shmalloc::fork_generation()) return;
+  lingering = true;
+  block->arena->heap->lingers(*this, 1);
+}
+
+void SharedMemory::tell(trace::Action action, std::uint64_t storage_id) const {
+  if (block == nullptr) return;
+  block->arena->heap->allocator().recorder().note(action, reinterpret_cast<std::uintptr_t>(data), size, 0, storage_id);
 }
 
 std::uint64_t SharedMemory::export_ttl_ms() const {

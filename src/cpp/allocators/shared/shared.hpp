@@ -13,6 +13,18 @@ class SharedAllocator final : public Allocator {
   std::uint64_t alignment() const override { return classes::kGrain; }
   std::uint64_t live_storages() const override;
   std::uint64_t live_bytes() const override;
+  void fill_statistics(shmalloc_statistics *out) override {
+    Allocator::fill_statistics(out);  // Of isolated storages.
+    heap_.add_statistics(out);
+  }
+  void reset_statistics(std::uint32_t what) override {
+    Allocator::reset_statistics(what);
+    heap_.reset_statistics(what);
+  }
+  bool visit_segments(std::vector<trace::Segment> *segments) override {
+    heap_.visit_segments(segments);
+    return false;  // Isolated storages are segments of their own.
+  }
   std::uint64_t trim(std::uint64_t keep) override { return heap_.trim(keep); }
 
   // Whether the parameters ask for a block of a segment; INVALID if they contradict that.

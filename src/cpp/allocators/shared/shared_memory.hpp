@@ -37,6 +37,12 @@ class SharedMemory final : public Memory {
   Block *block = nullptr;  // ours, or NULL: held
   Ticket held;
   std::uint64_t fork_generation = 0;
+  bool lingering = false;  // kept by an export only
+
+  // From now on only an export keeps it.
+  void linger();
+  // What its allocator records.
+  void tell(trace::Action action, std::uint64_t storage_id) const;
 };
 
 }  // namespace shmalloc
