@@ -36,8 +36,8 @@ typedef struct shmalloc_channel_info {
   uint64_t received;
   uint64_t skipped;     /**< sent, but gone with their sender before they could be received */
   uint32_t record_size; /**< bytes */
-  uint32_t attached;    /**< processes that have it open, this one included; of the dead, those that nobody has missed yet as well */
-  uint32_t state;       /**< shmalloc_channel_state_flags */
+  uint32_t attached; /**< processes that have it open, this one included; of the dead, those that nobody has missed yet as well */
+  uint32_t state;    /**< shmalloc_channel_state_flags */
   uint32_t reserved;
 } shmalloc_channel_info;
 
@@ -74,7 +74,8 @@ SHMALLOC_API void shmalloc_channel_release(shmalloc_channel *channel);
  *  @param channel (borrowed)
  *  @param out_storage (owned) one reference
  *  @return OK.  Threading: any. Call: leaf. Since: 0.1 */
-SHMALLOC_API shmalloc_status shmalloc_channel_storage(shmalloc_channel *channel, shmalloc_storage **out_storage, shmalloc_error *err);
+SHMALLOC_API shmalloc_status shmalloc_channel_storage(shmalloc_channel *channel, shmalloc_storage **out_storage,
+                                                      shmalloc_error *err);
 
 /** @brief Send a storage, with some bytes beside it. It is held for the receiver from here on: release it when you like. If this process
  *  dies before it is received, the storage may be gone with it. A receiver that does not have the storage's segment yet opens it

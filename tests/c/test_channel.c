@@ -361,7 +361,9 @@ static void nonsense_in_the_memory_harms_nobody(void **state) {
     for (int i = 0; i < 8; ++i) OK(shmalloc_channel_send(channel, sent, NULL, 0, NOW, err));
     for (int k = 0; k < 40; ++k) {
       const size_t random = (size_t)rand_r(&seed);
-      const size_t at = round % 3 == 0 ? ring + random % (16 * 64) : round % 3 == 1 ? 64 + random % (4096 - 64) : 4096 + random % 2048;
+      const size_t at = round % 3 == 0   ? ring + random % (16 * 64)
+                        : round % 3 == 1 ? 64 + random % (4096 - 64)
+                                         : 4096 + random % 2048;
       bytes[at] = (uint8_t)(rand_r(&seed) >> 4);
       if (round % 6 == 5) memset(bytes + at - at % 8, round % 12 == 5 ? 0xff : 0, 8);
       uint8_t record[8];

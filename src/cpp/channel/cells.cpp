@@ -23,9 +23,10 @@ inline void fetch_to_write(const void *address) {
 }
 
 Error unreachable(const Error &why) {
-  return fail(SHMALLOC_STATUS_PERMISSION, why.os_error,
-              "the next storage's segment can't be reached through its sender's descriptors. Send one storage of that allocator over a "
-              "socket first (shmalloc_storage_send), or make the allocator with named:1");
+  return fail(
+      SHMALLOC_STATUS_PERMISSION, why.os_error,
+      "the next storage's segment can't be reached through its sender's descriptors. Send one storage of that allocator over a "
+      "socket first (shmalloc_storage_send), or make the allocator with named:1");
 }
 
 }  // namespace
@@ -64,7 +65,8 @@ inline void Ring::fetch_ahead(const wire::Cell &of) const {
   const auto slot = reinterpret_cast<std::uintptr_t>(last_slots_.load(std::memory_order_relaxed)) +
                     of.slot.load(std::memory_order_relaxed) * sizeof(wire::Slot);
   fetch_to_write(reinterpret_cast<const void *>(slot));
-  __builtin_prefetch(reinterpret_cast<const void *>(reinterpret_cast<std::uintptr_t>(data) + of.offset.load(std::memory_order_relaxed)));
+  __builtin_prefetch(
+      reinterpret_cast<const void *>(reinterpret_cast<std::uintptr_t>(data) + of.offset.load(std::memory_order_relaxed)));
 }
 
 // A cell to take the parcel of. `busy`: none, but others are at work on some.

@@ -27,10 +27,10 @@ Result<Ref<Channel>> Channel::create(const shmalloc_channel_params &params) {
                 static_cast<unsigned long long>(Ring::kMostRecord), params.record_size);
   const bool bare = (params.flags & SHMALLOC_CHANNEL_NO_RECORD) != 0;
   if (bare && params.record_size != 0) return fail(SHMALLOC_STATUS_INVALID, 0, "NO_RECORD and a record_size contradict");
-  const Shape shape(std::bit_ceil(params.capacity != 0 ? params.capacity : kUsualCapacity),
-                    bare                       ? 0
-                    : params.record_size != 0 ? params.record_size
-                                              : kUsualRecord);
+  const Shape shape(std::bit_ceil(params.capacity != 0 ? params.capacity : kUsualCapacity), bare ? 0
+                                                                                            : params.record_size != 0
+                                                                                                ? params.record_size
+                                                                                                : kUsualRecord);
   SHMALLOC_TRY(plan, make_plan(0, false));
   MapRequest request;
   request.size = request.capacity = shape.size();
@@ -59,7 +59,8 @@ Result<Ref<Channel>> Channel::open(Storage &storage) {
     if (object == nullptr || !object->fd || object->offset != 0 || object->header != 0)
       return fail(SHMALLOC_STATUS_CORRUPT, 0, "the storage is no channel: it has no object of its own");
     if (memory.read_only || object->read_only)
-      return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: a channel is written by those who receive, too");
+      return fail(SHMALLOC_STATUS_PERMISSION, 0,
+                  "the storage was imported READ_ONLY: a channel is written by those who receive, too");
     return Ring::open(object->fd.get());
   }));
   Ref<Channel> channel(new (std::nothrow) Channel(ring, Ref<Storage>::retain(&storage)));

@@ -11,7 +11,7 @@ namespace shmalloc {
 namespace {
 
 constexpr std::int64_t kLeastSpin = 1000;
-constexpr std::int64_t kMostSpin = 64000;   // about what it costs to sleep and be woken
+constexpr std::int64_t kMostSpin = 64000;  // about what it costs to sleep and be woken
 constexpr std::int64_t kShortWait = 150000;
 constexpr std::int64_t kSlice = 100000000;  // nobody tells of a death: sleepers look for themselves
 constexpr std::uint32_t kHotLooks = 64;     // without a pause

@@ -38,8 +38,8 @@ struct ChannelHead {
   std::atomic<std::uint64_t> first;               // who claimed the first place: a process, as a number
   std::atomic<std::uint32_t> several;             // another process than that one has claimed a place, ever
   std::atomic<std::uint32_t> closed;
-  std::atomic<std::uint64_t> unsent;  // cells that a sender claimed and never filled
-  std::atomic<std::uint64_t> stale;   // parcels that were gone when they were taken
+  std::atomic<std::uint64_t> unsent;    // cells that a sender claimed and never filled
+  std::atomic<std::uint64_t> stale;     // parcels that were gone when they were taken
   std::atomic<std::uint32_t> versions;  // the last one that an entry got
   // Hints: what lies before is claimed, what lies before is consumed.
   alignas(128) std::atomic<std::uint64_t> tail;
