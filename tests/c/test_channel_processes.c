@@ -163,6 +163,93 @@ static void there_and_back(void **state) {
   shmalloc_allocator_release(pool);
 }
 
+/* Storages of more segments than a process can announce at a time, some of them with names. */
+static void from_many_allocators(void **state) {
+  (void)state;
+  enum { COUNT = 11 };
+  start_helper(echo);
+  shmalloc_allocator *pools[COUNT];
+  for (int i = 0; i < COUNT; ++i) {
+    pools[i] = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED,
+                              i % 3 == 0 ? "export_ttl_ms:0,named:1,segment_size:16777216" : "export_ttl_ms:0");
+  }
+  shmalloc_channel *there = make_channel(4), *back = make_channel(4);
+  send_home(there);
+  send_home(back);
+  unsigned seed = 3;
+  uint32_t sent = 0, received = 0;
+  while (received < 600) {
+    shmalloc_storage *storage = NULL;
+    OK(shmalloc_storage_create(pools[rand_r(&seed) % COUNT], 5000, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+    *(uint32_t *)shmalloc_storage_data(storage) = sent;
+    shmalloc_error error;
+    /* The helper has room for as many on their way as we try to have. */
+    const shmalloc_status status = shmalloc_channel_send(there, storage, (const uint8_t *)&sent, sizeof sent, NOW, &error);
+    shmalloc_storage_release(storage);
+    if (status == SHMALLOC_STATUS_OK) {
+      ++sent;
+      continue;
+    }
+    assert_int_equal(status, SHMALLOC_STATUS_TIMEOUT);
+    uint32_t record = 0;
+    size_t length = sizeof record;
+    OK(shmalloc_channel_receive(back, &storage, (uint8_t *)&record, &length, EVER, err));
+    assert_int_equal(record, received);
+    assert_int_equal(*(uint32_t *)shmalloc_storage_data(storage), ++received);
+    shmalloc_storage_release(storage);
+  }
+  for (; received < sent; ++received) {
+    shmalloc_storage *storage = NULL;
+    OK(shmalloc_channel_receive(back, &storage, NULL, NULL, EVER, err));
+    shmalloc_storage_release(storage);
+  }
+  OK(shmalloc_channel_close(there, err));
+  end_helper();
+  shmalloc_channel_release(there);
+  shmalloc_channel_release(back);
+  for (int i = 0; i < COUNT; ++i) shmalloc_allocator_release(pools[i]);
+}
+
+/* A process that may not look into ours. */
+static void take_as_nobody(int socket) {
+  shmalloc_channel *in = receive_home(socket);
+  shmalloc_storage *storage = NULL;
+  CHILD_CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+  shmalloc_error error;
+  for (int i = 0; i < 2; ++i) {
+    CHILD_CHECK(shmalloc_channel_receive(in, &storage, NULL, NULL, EVER, &error) == SHMALLOC_STATUS_PERMISSION);
+    CHILD_CHECK(strstr(error.message, "socket") != NULL);
+  }
+  CHILD_CHECK(write(socket, "x", 1) == 1);
+  size_t count = 1;
+  MUST(shmalloc_storage_receive(socket, NULL, &storage, &count, err));
+  shmalloc_storage_release(storage);
+  MUST(shmalloc_channel_receive(in, &storage, NULL, NULL, EVER, err));
+  CHILD_CHECK(*(uint8_t *)shmalloc_storage_data(storage) == 42);
+  shmalloc_storage_release(storage);
+  shmalloc_channel_release(in);
+}
+
+static void who_may_not_look_into_the_sender_is_told_what_to_do(void **state) {
+  (void)state;
+  if (getuid() != 0) skip();
+  start_helper(take_as_nobody);
+  shmalloc_allocator *pool = make_pool();
+  shmalloc_channel *channel = make_channel(4);
+  send_home(channel);
+  shmalloc_storage *storage = NULL;
+  OK(shmalloc_storage_create(pool, 5000, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+  *(uint8_t *)shmalloc_storage_data(storage) = 42;
+  OK(shmalloc_channel_send(channel, storage, NULL, 0, EVER, err));
+  char token;
+  assert_int_equal(read(helper, &token, 1), 1);
+  OK(shmalloc_storage_send(helper, &storage, 1, NULL, err));
+  shmalloc_storage_release(storage);
+  end_helper();
+  shmalloc_channel_release(channel);
+  shmalloc_allocator_release(pool);
+}
+
 /* Gives the channel a storage at a time, and sleeps. */
 static void take_slowly(int socket) {
   shmalloc_channel *in = receive_home(socket);
@@ -505,45 +592,50 @@ static void what_is_in_flight_is_the_parents(void **state) {
 
 static void more_than_there_are_places_for(void **state) {
   (void)state;
+  enum { COUNT = 70 };
   shmalloc_channel *channel = make_channel(2);
-  int ends[2], token = 0;
-  assert_int_equal(pipe(ends), 0);
-  pid_t children[70];
-  int refused = 0;
+  int told[2], waits[2];
+  assert_int_equal(pipe(told), 0);
+  assert_int_equal(pipe(waits), 0);
+  pid_t children[COUNT];
   fflush(NULL);
-  for (int i = 0; i < 70; ++i) {
+  for (int i = 0; i < COUNT; ++i) {
     children[i] = fork();
     assert_true(children[i] >= 0);
     if (children[i] == 0) {
-      close(ends[1]);
+      close(waits[1]);
       shmalloc_storage *storage = NULL;
       shmalloc_error error;
-      const shmalloc_status status = shmalloc_channel_receive(channel, &storage, NULL, NULL, NOW, &error);
-      if (read(ends[0], &token, sizeof token) != 0) _exit(3); /* Until everybody was there. */
-      _exit(status == SHMALLOC_STATUS_TIMEOUT ? 0 : status == SHMALLOC_STATUS_NO_SPACE ? 1 : 2);
+      char answer = (char)shmalloc_channel_receive(channel, &storage, NULL, NULL, NOW, &error);
+      CHILD_CHECK(write(told[1], &answer, 1) == 1);
+      CHILD_CHECK(read(waits[0], &answer, 1) == 0); /* Until everybody was there. */
+      _exit(0);
     }
   }
-  close(ends[0]);
-  shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
-  do {
-    OK(shmalloc_channel_get_info(channel, &info, err));
-    usleep(1000);
-  } while (info.attached < 64);
-  usleep(100000); /* For the others to be refused. */
-  close(ends[1]);
-  for (int i = 0; i < 70; ++i) {
-    int status = 0;
-    waitpid(children[i], &status, 0);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
-    refused += WEXITSTATUS(status);
+  int refused = 0;
+  for (int i = 0; i < COUNT; ++i) {
+    signed char answer = 0;
+    assert_int_equal(read(told[0], &answer, 1), 1);
+    assert_true(answer == SHMALLOC_STATUS_TIMEOUT || answer == SHMALLOC_STATUS_NO_SPACE);
+    refused += answer == SHMALLOC_STATUS_NO_SPACE;
   }
-  assert_int_equal(refused, 7); /* We have a place, too. */
+  assert_int_equal(refused, COUNT - 63); /* We have a place, too. */
+  close(waits[1]);
+  for (int i = 0; i < COUNT; ++i) {
+    int status = 0;
+    assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+    assert_int_equal(status, 0);
+  }
+  for (int i = 0; i < 2; ++i) close(told[i]);
+  close(waits[0]);
   shmalloc_channel_release(channel);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(there_and_back),
+      cmocka_unit_test(from_many_allocators),
+      cmocka_unit_test(who_may_not_look_into_the_sender_is_told_what_to_do),
       cmocka_unit_test(consumed_storages_come_back_by_themselves),
       cmocka_unit_test(threads_share_a_channel),
       cmocka_unit_test(processes_share_a_channel),
