@@ -102,6 +102,7 @@ int main(int argc, char **argv) {
   bench::measure_create(options, torch);
   bench::measure_share(options, torch);
   bench::measure_batch(options);
+  bench::measure_channel(options);
   bench::measure_handle(options);
   bench::measure_grow(options);
   bench::measure_copy(options);

@@ -14,6 +14,7 @@ class Torch;
 void measure_create(Options &options, Torch &torch);
 void measure_share(Options &options, Torch &torch);
 void measure_batch(Options &options);
+void measure_channel(Options &options);
 void measure_grow(Options &options);
 void measure_copy(Options &options);
 void measure_handle(Options &options);

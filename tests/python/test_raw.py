@@ -346,6 +346,31 @@ class Raw(Case):
 
     # ---- machine.h ----
 
+    def test_channel(self):
+        params = _raw.make(_raw.ChannelParams)
+        params.capacity = 2
+        channel = self.out('channel_create', byref(params))
+        home = self.out('channel_storage', channel)
+        again = self.out('channel_open', home)
+        self.lib.storage_release(home)
+        self.lib.channel_retain(again)
+        self.lib.channel_release(again)
+        storage, received, length = self.out('storage_create', None, 10, 0, None), c_void_p(), c_size_t(8)
+        record, room = (c_uint8 * 3)(1, 2, 3), (c_uint8 * 8)()
+        self.ok('channel_send', again, storage, record, 3, C['SHMALLOC_TIME_NONE'])
+        self.lib.storage_release(storage)
+        self.ok('channel_receive', channel, byref(received), room, byref(length), C['SHMALLOC_TIME_FOREVER'])
+        self.assertEqual((bytes(room[:length.value]), self.lib.storage_size(received)), (b'\1\2\3', 10))
+        self.lib.storage_release(received)
+        self.fails('TIMEOUT', 'channel_receive', channel, byref(received), None, None, C['SHMALLOC_TIME_NONE'])
+        info = _raw.make(_raw.ChannelInfo)
+        self.ok('channel_get_info', channel, byref(info))
+        self.assertEqual((info.sent, info.received, info.attached), (1, 1, 1))
+        self.ok('channel_close', channel)
+        self.fails('CLOSED', 'channel_send', channel, None, None, 0, C['SHMALLOC_TIME_FOREVER'])
+        self.lib.channel_release(again)
+        self.lib.release_deferred(channel)
+
     def test_machine(self):
         self.assertEqual(json.loads(self.text('machine_describe'))['version'], '0.1.0')
         params = _raw.make(_raw.StorageParams)

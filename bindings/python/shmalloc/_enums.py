@@ -147,6 +147,12 @@ class ObjectState(enum.IntFlag):
     UNCERTAIN = _C['SHMALLOC_OBJECT_UNCERTAIN']
 
 
+class ChannelState(enum.IntFlag):
+    """What a channel is now."""
+
+    CLOSED = _C['SHMALLOC_CHANNEL_STATE_CLOSED']
+
+
 class Trim(enum.IntFlag):
     """What trim gives back."""
 

@@ -86,12 +86,8 @@ Result<void> check_segment_export(SharedMemory &memory, const shmalloc_export_pa
   return {};
 }
 
-// A slot of a segment.
-Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
-  if ((flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
-  if (memory.read_only) return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be exported");
-  SHMALLOC_TRY(ticket, memory.ticket());
-  const Segment &segment = *memory.segment;
+// A slot of a segment; or, with the empty ticket, the segment alone.
+Result<HandleBytes> slot_handle(const Segment &segment, const Ticket &ticket, std::uint32_t flags) {
   HandleBytes out;
   wire::Handle handle;
   static_assert(wire::kSegmentKind == SHMALLOC_ALLOCATOR_KIND_SHARED);
@@ -116,12 +112,19 @@ Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
   handle.data_device = segment.head().data_device;
   handle.data_inode = segment.head().data_inode;
   handle.data_born_ns = segment.head().data_born_ns;
-  std::memcpy(handle.segment, ticket.id, sizeof handle.segment);
+  std::memcpy(handle.segment, segment.id(), sizeof handle.segment);
   handle.slot = ticket.slot;
   handle.generation = ticket.generation;
   out.route = static_cast<shmalloc_handle_route>(handle.route);
   out.length = wire::encode(handle, out.bytes);
   return out;
+}
+
+Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
+  if ((flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+  if (memory.read_only) return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be exported");
+  SHMALLOC_TRY(ticket, memory.ticket());
+  return slot_handle(*memory.segment, ticket, flags);
 }
 
 Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, std::uint32_t flags, std::size_t room) {
@@ -196,6 +199,8 @@ Result<HandleBytes> torch_handle(Memory &memory, const shmalloc_export_params &p
 }
 
 }  // namespace
+
+Result<HandleBytes> segment_bytes(const Segment &segment) { return slot_handle(segment, Ticket(), 0); }
 
 Result<void> check_export(const shmalloc_export_params &params) {
   if ((params.flags & ~kFlags) != 0) {

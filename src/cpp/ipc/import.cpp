@@ -285,6 +285,14 @@ Result<std::unique_ptr<Memory>> open_torch_file(std::string_view text, std::uint
 
 }  // namespace
 
+Result<Segment *> reach_segment(const std::uint8_t *bytes, std::size_t length) {
+  wire::Handle handle;
+  SHMALLOC_CHECK(decode(bytes, length, &handle));
+  if (!handle.in_segment() || handle.device != SHMALLOC_DEVICE_HOST)
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle is not of a segment");
+  return segment_of(handle, nullptr, 0, false);
+}
+
 Result<void> check_import(const shmalloc_import_params &params) {
   if ((params.flags & ~kFlags) != 0) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "import flags %#x are not known to this version", params.flags & ~kFlags);

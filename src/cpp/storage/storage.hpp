@@ -122,4 +122,8 @@ inline Result<void> prepare_process() {
   return prepare_process_once();
 }
 
+// Of the layer above, for fork: its lock is taken before ours (src/cpp/channel/ring.cpp).
+void lock_channels();
+void unlock_channels(bool in_child);
+
 }  // namespace shmalloc

@@ -183,11 +183,13 @@ bool Heap::promise(Block *block, std::size_t size) {
 Result<void> Heap::give_slot(SharedMemory *memory) {
   Block *block = memory->block;
   if (block->exported.load(std::memory_order_relaxed)) return {};
-  const std::lock_guard lock(mutex);
-  if (block->exported.load(std::memory_order_relaxed)) return {};
+  // Exports of one storage come one at a time, and its block is nobody else's but that of a thread that forks: only a slot is taken from all.
   if (block->slot == kNoSlot) {
-    SHMALLOC_TRY(slot, block->arena->take_slot());
-    block->slot = slot;
+    const std::lock_guard lock(mutex);
+    if (block->slot == kNoSlot) {
+      SHMALLOC_TRY(slot, block->arena->take_slot());
+      block->slot = slot;
+    }
   }
   promise(block, memory->size);
   return {};

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 
 #include "allocators/shared/locks.hpp"
@@ -62,6 +63,14 @@ void Segment::link(LocalSlot &local, SharedMemory *memory) {
 }
 
 std::uint32_t Segment::slots_used() const { return std::min(head_->slots_used.load(std::memory_order_acquire), slot_count_); }
+
+bool Segment::promised(Ticket *ticket) const {
+  if (ticket->slot >= slots_used()) return false;
+  std::memcpy(ticket->id, id(), sizeof ticket->id);
+  ticket->offset = slots_[ticket->slot].offset.load(std::memory_order_relaxed);
+  ticket->size = slots_[ticket->slot].size.load(std::memory_order_relaxed);
+  return true;
+}
 
 // What the ticket says against what the owner promised, and against what is there.
 Result<void> Segment::check(const Ticket &ticket) {

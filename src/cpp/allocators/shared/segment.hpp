@@ -55,6 +55,8 @@ class Segment {
   // A handle more to a slot of this generation: of `memory`, or of nothing in particular. STALE, CORRUPT, NO_SPACE.
   Result<void> hold(const Ticket &ticket, SharedMemory *memory);
   void let_go(std::uint32_t slot, SharedMemory *memory);
+  // Adds to a ticket what its slot says of offset and size. False: there is no such slot.
+  bool promised(Ticket *ticket) const;
 
   // ---- for the owner ----
   Result<std::uint32_t> new_slot();
