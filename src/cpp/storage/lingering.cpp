@@ -30,10 +30,11 @@ std::vector<Entry> &entries() {
   return *made;
 }
 
+// The vector is a heap: what ends first stands first.
+bool later(const Entry &a, const Entry &b) { return a.deadline > b.deadline; }
+
 void set_next_deadline() {
-  std::int64_t next = kNever;
-  for (const Entry &entry : entries()) next = std::min(next, entry.deadline);
-  next_deadline.store(next, std::memory_order_relaxed);
+  next_deadline.store(entries().empty() ? kNever : entries().front().deadline, std::memory_order_relaxed);
 }
 
 void close(Entry &entry) {
@@ -54,7 +55,8 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
     return false;
   }
   entries().push_back({std::move(memory), deadline, allocator_id, fork_generation});
-  if (deadline < next_deadline.load(std::memory_order_relaxed)) next_deadline.store(deadline, std::memory_order_relaxed);
+  std::push_heap(entries().begin(), entries().end(), later);
+  set_next_deadline();
   return true;
 }
 
@@ -63,29 +65,56 @@ bool any_expired() {
   return deadline != kNever && deadline <= os::coarse_now();
 }
 
+namespace {
+
+// The next of all that is past its time, if any.
+bool take_expired(std::int64_t now, Entry *out) {
+  const std::lock_guard lock(mutex);
+  if (entries().empty() || entries().front().deadline > now) return false;
+  std::pop_heap(entries().begin(), entries().end(), later);
+  *out = std::move(entries().back());
+  entries().pop_back();
+  set_next_deadline();
+  return true;
+}
+
+// Of one allocator, or down to some bytes: the oldest first.
+std::vector<Entry> take_some_expired(std::int64_t now, std::uint64_t allocator_id, std::uint64_t keep_bytes) {
+  std::vector<Entry> taken;
+  const std::lock_guard lock(mutex);
+  const auto meant = [&](const Entry &entry) { return allocator_id == 0 || entry.allocator_id == allocator_id; };
+  taken.reserve(entries().size());
+  std::uint64_t kept = 0;
+  for (const Entry &entry : entries()) kept += meant(entry) ? entry.memory->size : 0;
+  std::sort(entries().begin(), entries().end(), [](const Entry &a, const Entry &b) { return later(b, a); });  // A heap as well.
+  for (Entry &entry : entries()) {
+    if (entry.deadline > now || (keep_bytes != 0 && kept <= keep_bytes)) break;
+    if (!meant(entry)) continue;
+    kept -= entry.memory->size;
+    taken.push_back(std::move(entry));
+  }
+  std::erase_if(entries(), [](const Entry &entry) { return entry.memory == nullptr; });  // In the same order, so a heap still.
+  set_next_deadline();
+  return taken;
+}
+
+}  // namespace
+
 std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes) {
   std::uint64_t ended = 0;
   const std::int64_t now = os::coarse_now();
-  for (;;) {
-    Entry oldest{};
-    {
-      const std::lock_guard lock(mutex);
-      std::uint64_t kept = 0;
-      auto found = entries().end();
-      for (auto at = entries().begin(); at != entries().end(); ++at) {
-        if (allocator_id != 0 && at->allocator_id != allocator_id) continue;
-        kept += at->memory->size;
-        if (at->deadline <= now && (found == entries().end() || at->deadline < found->deadline)) found = at;
-      }
-      if (found == entries().end() || (keep_bytes != 0 && kept <= keep_bytes)) return ended;
-      std::swap(*found, entries().back());
-      oldest = std::move(entries().back());
-      entries().pop_back();
-      set_next_deadline();
+  if (allocator_id == 0 && keep_bytes == 0) {
+    for (Entry oldest{}; take_expired(now, &oldest);) {
+      ended += oldest.memory->size;
+      close(oldest);
     }
-    ended += oldest.memory->size;
-    close(oldest);
+    return ended;
   }
+  for (Entry &entry : take_some_expired(now, allocator_id, keep_bytes)) {
+    ended += entry.memory->size;
+    close(entry);
+  }
+  return ended;
 }
 
 void end_all() {
