@@ -323,6 +323,49 @@ static void children_without_a_place_outlive_their_parent(void **state) {
   assert_int_equal(segments().count, 0);
 }
 
+/* An importer with more children than there are places lets go once they are gone, with no import or release to remind it. */
+static void import_and_fork_many(int socket) {
+  struct handle handle;
+  pid_t children[70];
+  CHILD_CHECK(hear(socket, &handle, sizeof handle));
+  inherited = import_in_peer(&handle);
+  for (int i = 0; i < 70; ++i) {
+    children[i] = fork();
+    if (children[i] != 0) continue;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    pause();
+  }
+  shmalloc_storage_release(inherited);
+  signal_peer(socket);
+  await_peer(socket);
+  for (int i = 0; i < 70; ++i) {
+    kill(children[i], SIGKILL);
+    waitpid(children[i], NULL, 0);
+  }
+  PEER_OK(shmalloc_allocator_trim(NULL, 0, 0, NULL, err));
+  signal_peer(socket);
+  await_peer(socket);
+}
+
+static void what_could_not_be_handed_over_is_let_go_of_later(void **state) {
+  (void)state;
+  struct peer peer = begin_peer(import_and_fork_many);
+  shmalloc_allocator *allocator = make_shared(NULL);
+  shmalloc_storage *storage = make_filled(allocator, 5000, 7);
+  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  tell(peer.socket, &handle, sizeof handle);
+  await_peer(peer.socket);
+  shmalloc_storage_release(storage);
+  trim(allocator);
+  assert_int_equal(segments().count, 1);
+  signal_peer(peer.socket);
+  await_peer(peer.socket);
+  assert_empty(allocator); /* though the importer lives */
+  signal_peer(peer.socket);
+  end_peer(peer);
+  shmalloc_allocator_release(allocator);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_child_keeps_what_its_parent_releases),
@@ -333,6 +376,7 @@ int main(void) {
       cmocka_unit_test(memory_is_used_again_though_there_are_always_children),
       cmocka_unit_test(more_children_than_places_keep_what_they_have),
       cmocka_unit_test(children_without_a_place_outlive_their_parent),
+      cmocka_unit_test(what_could_not_be_handed_over_is_let_go_of_later),
   };
   return cmocka_run_group_tests_name("shared_fork", tests, NULL, NULL);
 }
