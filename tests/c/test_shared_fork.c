@@ -1,61 +1,5 @@
 /* Kind SHARED and fork: what a child inherited stays what it was as long as the child lives, whatever its parent does, and no longer. */
-#include "shared.h"
-
-/* A child that waits for words: 'c' checks what it inherited, 'e' ends. */
-struct child {
-  pid_t pid;
-  int socket;
-};
-static shmalloc_storage *inherited;
-static unsigned inherited_seed;
-
-static struct child fork_one(void (*body)(int socket)) {
-  int ends[2];
-  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-  fflush(NULL);
-  const pid_t pid = fork();
-  if (pid < 0) abort();
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    alarm(100);
-    close(ends[0]);
-    body(ends[1]);
-    _exit(0);
-  }
-  close(ends[1]);
-  return (struct child){pid, ends[0]};
-}
-static void check_when_told(int socket) {
-  char word;
-  while (hear(socket, &word, 1) && word != 'e') {
-    CHILD_CHECK(intact(inherited, inherited_seed));
-    signal_peer(socket);
-  }
-}
-static void ask(struct child child) {
-  tell(child.socket, "c", 1);
-  await_peer(child.socket);
-}
-static void end_child(struct child child) {
-  int status = 0;
-  tell(child.socket, "e", 1);
-  while (waitpid(child.pid, &status, 0) < 0) {
-  }
-  close(child.socket);
-  assert_int_equal(status, 0);
-}
-static void kill_child(struct child child) {
-  kill(child.pid, SIGKILL);
-  waitpid(child.pid, NULL, 0);
-  close(child.socket);
-}
-
-/* Storages of this size, each over whatever is free. */
-static void use_all_over(shmalloc_allocator *allocator, size_t size) {
-  shmalloc_storage *made[100];
-  for (unsigned i = 0; i < 100; ++i) made[i] = make_filled(allocator, size, 1000 + i);
-  for (int i = 0; i < 100; ++i) shmalloc_storage_release(made[i]);
-}
+#include "shared_fork.h"
 
 static void a_child_keeps_what_its_parent_releases(void **state) {
   (void)state;
@@ -237,95 +181,6 @@ static void inherited_storages_are_found_by_their_address(void **state) {
   shmalloc_allocator_release(allocator);
 }
 
-/* There is always some child, but never one that could use what waits. */
-static void memory_is_used_again_though_there_are_always_children(void **state) {
-  (void)state;
-  shmalloc_allocator *allocator = make_shared("segment_size:2147483648,export_ttl_ms:0");
-  inherited = make_filled(allocator, 5000, inherited_seed = 1);
-  shmalloc_storage *storage = make_filled(allocator, 3 << 20, 2);
-  struct child child = fork_one(check_when_told);
-  shmalloc_storage_release(storage);
-  for (int round = 0; round < 5; ++round) {
-    const struct child next = fork_one(check_when_told);
-    trim(allocator);
-    ask(child);
-    end_child(child);
-    child = next;
-  }
-  trim(allocator);
-  trim(allocator);
-  assert_true(segments().bytes <= 2 << 20);
-  end_child(child);
-  shmalloc_storage_release(inherited);
-  assert_empty(allocator);
-  shmalloc_allocator_release(allocator);
-}
-
-static void more_children_than_places_keep_what_they_have(void **state) {
-  (void)state;
-  struct child children[70];
-  shmalloc_allocator *allocator = make_shared("segment_size:2147483648,export_ttl_ms:0");
-  shmalloc_storage *anchor = make_filled(allocator, 5000, 0);
-  inherited = make_filled(allocator, 5000, inherited_seed = 4);
-  for (int i = 0; i < 70; ++i) children[i] = fork_one(check_when_told);
-  shmalloc_storage_release(inherited);
-  use_all_over(allocator, 5000);
-  trim(allocator);
-  for (int i = 0; i < 70; ++i) ask(children[i]);
-  for (int i = 0; i < 70; ++i) end_child(children[i]);
-  shmalloc_storage_release(anchor);
-  assert_empty(allocator);
-  shmalloc_allocator_release(allocator);
-}
-
-/* Their parent is killed: others that have the segment must not take for abandoned what they use. */
-static void fork_many_and_wait(int socket) {
-  struct handle handle;
-  shmalloc_allocator *allocator = make_shared("segment_size:2147483648");
-  PEER_OK(shmalloc_storage_create(allocator, 3 << 20, 0, NULL, &inherited, err));
-  fill(inherited, inherited_seed = 4);
-  shmalloc_storage *passed = NULL;
-  PEER_OK(shmalloc_storage_create(allocator, 5000, 0, NULL, &passed, err));
-  handle.length = sizeof handle.bytes;
-  PEER_OK(shmalloc_storage_export(passed, NULL, handle.bytes, &handle.length, err));
-  for (int i = 0; i < 70; ++i) {
-    const pid_t pid = fork();
-    if (pid != 0) continue;
-    char word;
-    alarm(100);
-    if (recv(socket, &word, 1, 0) != 1) _exit(1); /* whichever hears it */
-    CHILD_CHECK(intact(inherited, 4));
-    signal_peer(socket);
-    _exit(0);
-  }
-  tell(socket, &handle, sizeof handle);
-  pause();
-}
-
-static void children_without_a_place_outlive_their_parent(void **state) {
-  (void)state;
-  struct peer owner = begin_peer(fork_many_and_wait);
-  struct handle handle;
-  shmalloc_storage *held = NULL;
-  assert_true(hear(owner.socket, &handle, sizeof handle));
-  FAILS(NO_SPACE, "place",
-        import_it(&handle, 0, &held, err)); /* attached, without a place: it looks after the segment all the same */
-  kill(owner.pid, SIGKILL);
-  waitpid(owner.pid, NULL, 0);
-  for (int i = 0; i < 5; ++i) {
-    OK(shmalloc_allocator_trim(NULL, 0, 0, NULL, err));
-    usleep(10000);
-  }
-  for (int i = 0; i < 70; ++i) signal_peer(owner.socket);
-  for (int i = 0; i < 70; ++i) await_peer(owner.socket);
-  close(owner.socket);
-  for (int tries = 0; tries < 200 && segments().count != 0; ++tries) {
-    OK(shmalloc_allocator_trim(NULL, 0, 0, NULL, err));
-    usleep(5000);
-  }
-  assert_int_equal(segments().count, 0);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_child_keeps_what_its_parent_releases),
@@ -333,9 +188,6 @@ int main(void) {
       cmocka_unit_test(the_child_of_an_importer_keeps_it),
       cmocka_unit_test(a_child_that_imports_what_it_inherited_keeps_both_apart),
       cmocka_unit_test(inherited_storages_are_found_by_their_address),
-      cmocka_unit_test(memory_is_used_again_though_there_are_always_children),
-      cmocka_unit_test(more_children_than_places_keep_what_they_have),
-      cmocka_unit_test(children_without_a_place_outlive_their_parent),
   };
   return cmocka_run_group_tests_name("shared_fork", tests, NULL, NULL);
 }

@@ -1,6 +1,12 @@
 /* Kind SHARED, and forks in the middle of everything: other threads make, export, import and release while one forks. */
 #include "shared.h"
 
+#if TSAN
+/* A forked child has the threads of its parent in TSan's books, and nobody who could join them. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "report_thread_leaks=0"; }
+#endif
+
 enum { kMakers = 2, kShown = 4, kSize = 700 };
 
 /* What makers show to whoever is forked: alive, and theirs, as long as it stands here. */

@@ -213,7 +213,8 @@ static void release_all(struct self *self) {
 static void new_allocator(struct self *self) {
   shmalloc_allocator_params params = SHMALLOC_INIT(shmalloc_allocator_params);
   params.kind = SHMALLOC_ALLOCATOR_KIND_SHARED;
-  params.config = "segment_size:67108864,growth:4194304,watermark:8388608,export_ttl_ms:2";
+  params.config = below(&self->random, 2) == 0 ? "segment_size:67108864,growth:4194304,watermark:8388608,export_ttl_ms:2"
+                                               : "segment_size:8388608,watermark:0,pages:small,sealed:1,export_ttl_ms:2";
   OK(shmalloc_allocator_create(&params, &self->allocator, err));
 }
 

@@ -27,11 +27,12 @@ std::vector<Entry> &entries() {
   return *made;
 }
 
+// The vector is a heap: what ends first stands first.
+bool later(const Entry &a, const Entry &b) { return a.deadline > b.deadline; }
+
 // With the mutex: somebody is to come back for the next one.
 void set_next_deadline() {
-  std::int64_t next = kNever;
-  for (const Entry &entry : entries()) next = std::min(next, entry.deadline);
-  if (next != kNever) due(next);
+  if (!entries().empty()) due(entries().front().deadline);
 }
 
 void close(Entry &entry) {
@@ -55,45 +56,61 @@ bool linger(std::unique_ptr<Memory> &memory, std::int64_t deadline, std::uint64_
   memory->account.keep();
   if (SharedMemory *shared = memory->shared(); shared != nullptr) shared->linger();
   entries().push_back({std::move(memory), deadline, allocator_id, fork_generation});
-  due(deadline);
+  std::push_heap(entries().begin(), entries().end(), later);
+  set_next_deadline();
   return true;
 }
+
+namespace {
+
+// The next of all that is past its time, if any.
+bool take_expired(std::int64_t now, Entry *out) {
+  const std::lock_guard lock(mutex);
+  if (entries().empty() || entries().front().deadline > now) return false;
+  std::pop_heap(entries().begin(), entries().end(), later);
+  *out = std::move(entries().back());
+  entries().pop_back();
+  set_next_deadline();
+  return true;
+}
+
+// Of one allocator, or down to some bytes: the oldest first.
+std::vector<Entry> take_some_expired(std::int64_t now, std::uint64_t allocator_id, std::uint64_t keep_bytes) {
+  std::vector<Entry> taken;
+  const std::lock_guard lock(mutex);
+  const auto meant = [&](const Entry &entry) { return allocator_id == 0 || entry.allocator_id == allocator_id; };
+  taken.reserve(entries().size());
+  std::uint64_t kept = 0;
+  for (const Entry &entry : entries()) kept += meant(entry) ? entry.memory->size : 0;
+  std::sort(entries().begin(), entries().end(), [](const Entry &a, const Entry &b) { return later(b, a); });  // A heap as well.
+  for (Entry &entry : entries()) {
+    if (entry.deadline > now || (keep_bytes != 0 && kept <= keep_bytes)) break;
+    if (!meant(entry)) continue;
+    kept -= entry.memory->size;
+    taken.push_back(std::move(entry));
+  }
+  std::erase_if(entries(), [](const Entry &entry) { return entry.memory == nullptr; });  // In the same order, so a heap still.
+  set_next_deadline();
+  return taken;
+}
+
+}  // namespace
 
 std::uint64_t end_expired(std::uint64_t allocator_id, std::uint64_t keep_bytes) {
   std::uint64_t ended = 0;
   const std::int64_t now = os::coarse_now();
-  for (;;) {
-    Entry batch[32];
-    std::size_t count = 0;
-    {
-      const std::lock_guard lock(mutex);
-      std::vector<Entry> &all = entries();
-      const auto concerned = [&](const Entry &entry) { return allocator_id == 0 || entry.allocator_id == allocator_id; };
-      std::uint64_t kept = 0;
-      if (keep_bytes != 0) {
-        // Oldest first, as many as must go.
-        std::sort(all.begin(), all.end(), [](const Entry &a, const Entry &b) { return a.deadline < b.deadline; });
-        for (const Entry &entry : all) kept += concerned(entry) ? entry.memory->size : 0;
-      }
-      auto to = all.begin();
-      for (auto at = all.begin(); at != all.end(); ++at) {
-        if (count < std::size(batch) && concerned(*at) && at->deadline <= now && (keep_bytes == 0 || kept > keep_bytes)) {
-          kept -= keep_bytes != 0 ? at->memory->size : 0;
-          batch[count++] = std::move(*at);
-        } else {
-          if (to != at) *to = std::move(*at);
-          ++to;
-        }
-      }
-      all.erase(to, all.end());
-      set_next_deadline();
+  if (allocator_id == 0 && keep_bytes == 0) {
+    for (Entry oldest{}; take_expired(now, &oldest);) {
+      ended += oldest.memory->size;
+      close(oldest);
     }
-    for (std::size_t i = 0; i < count; ++i) {
-      ended += batch[i].memory->size;
-      close(batch[i]);
-    }
-    if (count < std::size(batch)) return ended;
+    return ended;
   }
+  for (Entry &entry : take_some_expired(now, allocator_id, keep_bytes)) {
+    ended += entry.memory->size;
+    close(entry);
+  }
+  return ended;
 }
 
 void visit_lingering(void (*visit)(Memory &memory, void *to), void *to) {

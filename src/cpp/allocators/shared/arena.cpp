@@ -32,11 +32,11 @@ Result<Arena *> Arena::make(const SegmentRequest &request) {
   arena->unit_count = static_cast<std::uint32_t>(segment->capacity() / classes::kUnit);
   std::fill_n(arena->bins, kBins, kNone);
   const auto tables = [&]() -> Result<void> {
-    SHMALLOC_TRY(units, private_table(std::uint64_t{arena->unit_count} * sizeof(Unit)));
-    SHMALLOC_TRY(slots, private_table(std::uint64_t{segment->head().slot_count} * sizeof(SlotInfo)));
+    SHMALLOC_TRY(of_units, private_table(std::uint64_t{arena->unit_count} * sizeof(Unit)));
+    SHMALLOC_TRY(of_slots, private_table(std::uint64_t{segment->head().slot_count} * sizeof(SlotInfo)));
     SHMALLOC_TRY(chunks, private_table(arena->unit_count / kChunkUnits + 1));
-    arena->units_map = std::move(units);
-    arena->slots_map = std::move(slots);
+    arena->units_map = std::move(of_units);
+    arena->slots_map = std::move(of_slots);
     arena->chunks_map = std::move(chunks);
     return {};
   }();
