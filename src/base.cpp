@@ -50,5 +50,7 @@ shmalloc_status shmalloc_format_size(uint64_t size, char *text, size_t *inout_le
 
 void shmalloc_release_deferred(void *handle) {
   auto *object = static_cast<Handle *>(handle);
-  if (object != nullptr && (object->is(HandleType::storage) || object->is(HandleType::allocator) || object->is(HandleType::channel))) object->defer();
+  if (object != nullptr &&
+      (object->is(HandleType::storage) || object->is(HandleType::allocator) || object->is(HandleType::channel)))
+    object->defer();
 }

@@ -108,6 +108,7 @@ class Segment {
   };
 
   static constexpr std::uint32_t kLocalLock = 1U << 31;
+  static std::uint64_t control_size(std::uint32_t slots) { return wire::kSegmentHead + std::uint64_t{slots} * sizeof(wire::Slot); }
   static Result<Segment *> unused();
   static Segment *find_locked(const std::uint8_t *id);
   Result<void> map(const SegmentRequest *request);
