@@ -31,12 +31,12 @@ Result<Arena *> Arena::make(const SegmentRequest &request) {
   arena->unit_count = static_cast<std::uint32_t>(segment->capacity() / classes::kUnit);
   std::fill_n(arena->bins, kBins, kNone);
   const auto tables = [&]() -> Result<void> {
-    SHMALLOC_TRY(units, private_table(std::uint64_t{arena->unit_count} * sizeof(Unit)));
-    SHMALLOC_TRY(slots, private_table(std::uint64_t{segment->head().slot_count} * sizeof(SlotInfo)));
-    SHMALLOC_TRY(chunks, private_table(arena->unit_count / kChunkUnits + 1));
-    arena->units_map = std::move(units);
-    arena->slots_map = std::move(slots);
-    arena->chunks_map = std::move(chunks);
+    SHMALLOC_TRY(unit_table, private_table(std::uint64_t{arena->unit_count} * sizeof(Unit)));
+    SHMALLOC_TRY(slot_table, private_table(std::uint64_t{segment->head().slot_count} * sizeof(SlotInfo)));
+    SHMALLOC_TRY(chunk_table, private_table(arena->unit_count / kChunkUnits + 1));
+    arena->units_map = std::move(unit_table);
+    arena->slots_map = std::move(slot_table);
+    arena->chunks_map = std::move(chunk_table);
     return {};
   }();
   if (!tables) {
