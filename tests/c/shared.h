@@ -2,8 +2,10 @@
 #ifndef SHMALLOC_TESTS_C_SHARED_H
 #define SHMALLOC_TESTS_C_SHARED_H
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

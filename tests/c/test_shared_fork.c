@@ -212,7 +212,10 @@ static void find_by_address(int socket) {
   CHILD_CHECK((info_of(found).state & SHMALLOC_STORAGE_STATE_FORKED) != 0);
   shmalloc_storage_release(found);
   struct handle handle = {sizeof handle.bytes, {0}};
-  FAILS(UNSUPPORTED, "fork", shmalloc_storage_export(inherited, NULL, handle.bytes, &handle.length, err));
+  PEER_OK(shmalloc_storage_export(inherited, NULL, handle.bytes, &handle.length, err)); /* as any holder can */
+  PEER_OK(import_it(&handle, 0, &found, err));
+  CHILD_CHECK(shmalloc_storage_data(found) == shmalloc_storage_data(inherited));
+  shmalloc_storage_release(found);
   shmalloc_storage_release(inherited);
   shmalloc_allocator *own_allocator = make_shared(NULL); /* what a child makes is its own */
   shmalloc_storage *made = make_filled(own_allocator, 5000, 1);

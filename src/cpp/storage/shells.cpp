@@ -127,7 +127,6 @@ Storage *Storage::make_quickly(SharedAllocator &allocator, std::size_t size) {
     return nullptr;
   SharedMemory *memory = shell->shell_;
   memory->read_only = false;
-  memory->fork_generation = shmalloc::fork_generation();
   if (!allocator.heap().allocate_quickly(size, false, memory)) [[unlikely]]
     return nullptr;
   own.first = shell->next_shell_;
@@ -140,7 +139,6 @@ Storage *Storage::make_quickly(SharedAllocator &allocator, std::size_t size) {
 Result<Ref<Storage>> Storage::make_shared(SharedAllocator &allocator, std::size_t size, std::uint64_t alignment, bool zeroed) {
   SHMALLOC_TRY(shell, take_shell());
   shell->shell_->read_only = false;
-  shell->shell_->fork_generation = shmalloc::fork_generation();
   if (auto allocated = allocator.heap().allocate(size, alignment, zeroed, shell->shell_); !allocated) {
     shell->put_shell();
     return allocated.error();

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 
 #include "os/mapping.hpp"
@@ -47,6 +48,23 @@ Result<Arena *> Arena::make(const SegmentRequest &request) {
   arena->slots = static_cast<SlotInfo *>(arena->slots_map.base());
   arena->committed = static_cast<bool *>(arena->chunks_map.base());
   return arena;
+}
+
+// Every slab and block, found by their units.
+void Arena::free_blocks() {
+  for (std::uint32_t at = 0; at < end;) {
+    const Unit &unit = units[at];
+    if (unit.state == Unit::slab) {
+      std::free(unit.owner);
+      at += classes::kSlabUnits;
+    } else if (unit.state == Unit::large) {
+      auto *block = static_cast<Block *>(unit.owner);
+      at += block->units;
+      delete block;
+    } else {
+      at += unit.state == Unit::free ? unit.length : 1;
+    }
+  }
 }
 
 void Arena::destroy() {

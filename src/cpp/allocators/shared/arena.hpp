@@ -20,12 +20,12 @@ struct Block {
   std::atomic<SharedMemory *> memory{nullptr};  // while it is in use, if it can be found by its address
   Arena *arena = nullptr;
   std::uint64_t offset = 0;
-  std::uint32_t index = 0;       // its class
-  std::uint32_t units = 0;       // of its span; 0: part of a slab
-  std::uint32_t slot = kNoSlot;  // kept from one storage to the next
-  bool exported = false;         // handles of the slot's generation may be about
-  bool used = false;             // before: its bytes are not all 0
-  bool pinned = false;           // a forked child that has no place uses it: never free again
+  std::uint32_t index = 0;            // its class
+  std::uint32_t units = 0;            // of its span; 0: part of a slab
+  std::uint32_t slot = kNoSlot;       // kept from one storage to the next
+  std::atomic<bool> exported{false};  // handles of the slot's generation may be about
+  bool used = false;                  // before: its bytes are not all 0
+  bool pinned = false;                // a forked child that has no place uses it: never free again
 };
 
 // Blocks of one small class.
@@ -49,6 +49,8 @@ struct Unit {
 
 struct Arena {
   static Result<Arena *> make(const SegmentRequest &request);
+  // The records of all that is or was in use.
+  void free_blocks();
   // Gives the segment up. What others hold of it stays theirs.
   void destroy();
 

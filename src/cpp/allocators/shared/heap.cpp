@@ -11,7 +11,6 @@
 
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/slot.hpp"
-#include "base/fork.hpp"
 
 namespace shmalloc {
 namespace {
@@ -49,20 +48,7 @@ Heap::~Heap() {
   while (arenas_ != nullptr) {
     Arena *arena = arenas_;
     arenas_ = arena->next;
-    // The owner's records, one a block: found by their units.
-    for (std::uint32_t at = 0; at < arena->end;) {
-      const Unit &unit = arena->units[at];
-      if (unit.state == Unit::slab) {
-        std::free(unit.owner);
-        at += classes::kSlabUnits;
-      } else if (unit.state == Unit::large) {
-        auto *block = static_cast<Block *>(unit.owner);
-        at += block->units;
-        delete block;
-      } else {
-        at += unit.state == Unit::free ? unit.length : 1;
-      }
-    }
+    arena->free_blocks();
     arena->destroy();
   }
 }
@@ -94,6 +80,8 @@ Result<void> Heap::allocate_slowly(std::size_t size, std::uint64_t alignment, bo
     const std::lock_guard lock(mutex);
     count_without_cache(*block, 1, size);
   }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  wait_for_fork(mutex);
   return {};
 }
 
@@ -113,11 +101,11 @@ void Heap::free_slowly(SharedMemory *memory) {
   block->memory.store(nullptr, std::memory_order_relaxed);
   ThreadCache *own = cache();
   Segment *segment = block->arena->segment;
-  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot))) {
-    block->exported = false;
+  if (block->exported.load(std::memory_order_relaxed) && segment->retire(block->slot, block->arena->generation(block->slot))) {
+    block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported && !block->pinned;
+  const bool ready = !block->exported.load(std::memory_order_relaxed) && !block->pinned;
   if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
@@ -146,9 +134,9 @@ bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
   if (block->pinned && segment->lost_children_live()) return false;
   block->pinned = false;
-  if (block->exported) {
+  if (block->exported.load(std::memory_order_relaxed)) {
     if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
-    block->exported = false;
+    block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
   return true;
@@ -188,16 +176,16 @@ bool Heap::promise(Block *block, std::size_t size) {
   wire::Slot &slot = arena->segment->slot(block->slot);
   slot.offset.store(block->offset, std::memory_order_relaxed);
   slot.size.store(size, std::memory_order_relaxed);
-  block->exported = true;
+  block->exported.store(true, std::memory_order_relaxed);
   return true;
 }
 
 Result<void> Heap::give_slot(SharedMemory *memory) {
   Block *block = memory->block;
-  if (block->exported) return {};
-  // Exports of one storage come one at a time, and its block is nobody else's: only a slot is taken from all.
+  if (block->exported.load(std::memory_order_relaxed)) return {};
+  const std::lock_guard lock(mutex);
+  if (block->exported.load(std::memory_order_relaxed)) return {};
   if (block->slot == kNoSlot) {
-    const std::lock_guard lock(mutex);
     SHMALLOC_TRY(slot, block->arena->take_slot());
     block->slot = slot;
   }

@@ -11,6 +11,7 @@
 
 #include "allocators/allocator.hpp"
 #include "allocators/shared/arena.hpp"
+#include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
 #include "allocators/shared/thread_cache.hpp"
 
@@ -44,6 +45,8 @@ class Heap {
           --magazine.count;
           begin(block, size, zeroed, memory);
           own->count_in(*block, size);
+          std::atomic_signal_fence(std::memory_order_seq_cst);
+          wait_for_fork(heaps_mutex());
           return true;
         }
       }
@@ -54,7 +57,8 @@ class Heap {
     Block *block = memory->block;
     const std::uint32_t index = block->index;
     ThreadCache *own = own_caches;
-    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported) [[likely]] {
+    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported.load(std::memory_order_relaxed))
+        [[likely]] {
       ThreadCache::Magazine &magazine = own->magazines[index];
       if (magazine.count < classes::kKeep[index]) [[likely]] {
         if (allocator_.recorder().history.on()) [[unlikely]]
@@ -71,7 +75,6 @@ class Heap {
     free_slowly(memory);
   }
   Result<void> give_slot(SharedMemory *memory);  // with which it can be exported
-  void free_inherited(const SharedMemory &memory);
 
   HeapCounts counts() const;
   struct Live {

@@ -8,12 +8,9 @@
 
 #include "allocators/shared/heap.hpp"
 #include "allocators/shared/locks.hpp"
-#include "base/fork.hpp"
 
 namespace shmalloc {
 namespace {
-
-constinit Arena *inherited_arenas = nullptr;  // of the parent's: kept, for storages that live on in this child
 
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
@@ -221,21 +218,10 @@ bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memo
     }
     return false;
   };
-  if (look_in(inherited_arenas)) return true;
   for (const Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     if (look_in(heap->arenas_)) return true;
   }
   return false;
-}
-
-// A storage that a forked child inherited: a handle to a slot, or to nothing that anybody counts.
-void Heap::free_inherited(const SharedMemory &memory) {
-  const Block &block = *memory.block;
-  {
-    const std::lock_guard lock(heaps_mutex());
-    count_without_cache(block, -1, memory.size);
-  }
-  if (block.exported && !block.pinned) block.arena->segment->let_go(block.slot, nullptr);
 }
 
 // With the mutex.
@@ -283,19 +269,19 @@ void Heap::before_fork() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
       each_live_block(*arena, [&](Block &block, std::size_t size) {
-        const bool held = (block.exported || heap->promise(&block, size)) && arena->segment->mark_for_child(block.slot);
+        const bool held = (block.exported.load(std::memory_order_relaxed) || heap->promise(&block, size)) &&
+                          arena->segment->mark_for_child(block.slot);
         if (!held) block.pinned = true;
       });
     }
   }
 }
 
-// The segments are the parent's: here they stay as they are, and new storages come from new ones. Other threads' lists are nobody's now.
+// The segments are the parent's: what is alive there is held, like what others made, and new storages come from new ones.
 void Heap::in_child() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     for (ThreadCache *cache = heap->caches_; cache != nullptr;) {
       ThreadCache *next = cache->next_of_heap;
-      cache->add_to(&heap->ended_);
       delete cache;
       cache = next;
     }
@@ -307,16 +293,14 @@ void Heap::in_child() {
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
       heap->arenas_ = arena->next;
-      each_live_block(*arena, [&](Block &block, std::size_t) {
-        if (block.exported && !block.pinned) {
-          arena->segment->inherit(block.slot);
-        } else {
-          arena->segment->retain();  // Mapped for good.
-        }
-      });
-      arena->next = inherited_arenas;
-      inherited_arenas = arena;
+      each_live_block(*arena, [&](Block &block, std::size_t) { block.memory.load(std::memory_order_relaxed)->become_held(); });
+      arena->free_blocks();
+      delete arena;
     }
+    heap->ended_ = heap->before_ = {};
+    heap->reserved_ = {};
+    for (Out &out : heap->out_) out = {};
+    heap->lingering_ = heap->lingering_blocks_ = heap->lingering_bytes_ = 0;
   }
   own_caches = nullptr;
 }

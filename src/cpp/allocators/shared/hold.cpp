@@ -55,6 +55,13 @@ std::uint32_t Segment::lock(LocalSlot &local, bool leaving) {
   }
 }
 
+void Segment::link(LocalSlot &local, SharedMemory *memory) {
+  memory->previous = nullptr;
+  memory->next = local.first;
+  if (local.first != nullptr) local.first->previous = memory;
+  local.first = memory;
+}
+
 std::uint32_t Segment::slots_used() const { return std::min(head_->slots_used.load(std::memory_order_acquire), slot_count_); }
 
 bool Segment::promised(Ticket *ticket) const {
@@ -99,19 +106,17 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
     unlock(local, count);
     return held;
   }
+  SHMALLOC_STEP();
   if (auto good = check(ticket); !good) {
     if (count == 0 && !owned()) slot::let_go(slot, bit_of(place_.load(std::memory_order_relaxed)));
     unlock(local, count);
     return good;
   }
   if (count == 0) retain();
-  if (memory != nullptr) {
-    memory->previous = nullptr;
-    memory->next = local.first;
-    if (local.first != nullptr) local.first->previous = memory;
-    local.first = memory;
-  }
+  if (memory != nullptr) link(local, memory);
   unlock(local, count + 1);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  wait_for_fork(segments_mutex());
   return {};
 }
 
@@ -127,10 +132,22 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
     }
     memory->next = memory->previous = nullptr;
   }
-  // A child that has no place uses what is pinned.
+  // A child that has no place uses what is pinned. It is let go of when such children are gone.
   if (count == 1 && local.pinned && !lost_children_live()) local.pinned = false;
   const bool last = count == 1 && !local.pinned;
-  if (count > 1 || last) --count;
+  SHMALLOC_STEP();
+  if (count > 1 || last) {
+    --count;
+  } else {
+    const std::lock_guard guard(segments_mutex());
+    try {
+      retained_.push_back(index);
+      want_maintenance();
+    } catch (...) {  // For good, then.
+      static_cast<void>(index);
+    }
+  }
+  SHMALLOC_STEP();
   if (last && !owned()) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
   }
@@ -142,6 +159,7 @@ bool Segment::retire(std::uint32_t index, std::uint32_t generation) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = lock(local);
   const bool retired = count == 0 && slot::retire(slots_[index], generation);
+  SHMALLOC_STEP();
   if (retired) slots_[index].size.store(0, std::memory_order_relaxed);  // Handles that guess the next generation fit nothing.
   unlock(local, count);
   return retired;
@@ -168,7 +186,9 @@ void Segment::mark_locals() {
 void Segment::clear_place(int place) const {
   const std::uint64_t bit = bit_of(place);
   for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
-    if ((slots_[i].holders.load(std::memory_order_relaxed) & bit) != 0) slot::let_go(slots_[i], bit);
+    if ((slots_[i].holders.load(std::memory_order_relaxed) & bit) == 0) continue;
+    SHMALLOC_STEP();
+    slot::let_go(slots_[i], bit);
   }
 }
 
@@ -180,9 +200,15 @@ Result<int> Segment::claim(int fd) {
     if (at != 0 && place == 0) os::yield();
     SHMALLOC_TRY(locked, os::lock_byte(fd, byte_of(place), os::Lock::exclusive));
     if (!locked) continue;
+    SHMALLOC_STEP();
+#if SHMALLOC_MUTANT != 3
     clear_place(place);
+#endif
+    SHMALLOC_STEP();
     head_->turns[place].fetch_add(1, std::memory_order_relaxed);
+    SHMALLOC_STEP();
     head_->places.fetch_or(bit_of(place), std::memory_order_acq_rel);
+    SHMALLOC_STEP();
     SHMALLOC_TRY(kept, os::lock_byte(fd, byte_of(place), os::Lock::shared));
     if (kept) return place;
   }
@@ -213,9 +239,12 @@ void Segment::clear_up_with(int fd) {
   for (int place = 0; place < wire::kPlaces; ++place) {
     if ((places & bit_of(place)) == 0 || place == place_.load(std::memory_order_relaxed)) continue;
     auto locked = os::lock_byte(fd, byte_of(place), os::Lock::exclusive);
-    if (!locked || !*locked) continue;
+    if (!locked || (!*locked && SHMALLOC_MUTANT != 4)) continue;
+    SHMALLOC_STEP();
     clear_place(place);
+    SHMALLOC_STEP();
     head_->places.fetch_and(~bit_of(place), std::memory_order_acq_rel);
+    SHMALLOC_STEP();
     static_cast<void>(os::lock_byte(fd, byte_of(place), os::Lock::none));
   }
 }
@@ -248,6 +277,7 @@ std::uint64_t Segment::reclaim() {
       const std::uint64_t size = slot.size.load(std::memory_order_relaxed);
       if (size == 0) continue;
       if (state.holders == 0 && state.generation != wire::kLastGeneration && slot::retire(slot, state.generation)) {
+        SHMALLOC_STEP();
         slot.size.store(0, std::memory_order_relaxed);
         ended = true;
         continue;
@@ -259,6 +289,7 @@ std::uint64_t Segment::reclaim() {
     return 0;  // Another time.
   }
   std::sort(held.begin(), held.end(), [](const Range &a, const Range &b) { return a.from < b.from; });
+  SHMALLOC_STEP();
   auto before = os::look(data_.get(), "a segment");
   const std::uint64_t page = os::page_size();
   std::uint64_t at = 0;
@@ -304,6 +335,7 @@ void Segment::prepare_child() {
   if (auto prepared = open_for_child(ancestors_.empty())) child_place_ = *prepared;
   if (child_place_ < 0 && ancestors_.empty()) static_cast<void>(open_for_child(false));
   lost_ = lost_ || child_place_ < 0;
+  SHMALLOC_STEP();
 }
 
 // Locked as long as children of ours live that have no place.
@@ -332,14 +364,16 @@ void Segment::mark_all_for_child() {
 bool Segment::mark_for_child(std::uint32_t index) {
   prepare_child();
   if (child_place_ < 0) return false;
-  slots_[index].holders.fetch_or(bit_of(child_place_), std::memory_order_acq_rel);
+  SHMALLOC_STEP();
+  if (SHMALLOC_MUTANT != 5) slots_[index].holders.fetch_or(bit_of(child_place_), std::memory_order_acq_rel);
   return true;
 }
 
-void Segment::inherit(std::uint32_t index) {
+void Segment::inherit(std::uint32_t index, SharedMemory *memory) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = local.word.load(std::memory_order_relaxed);
   if (count == 0) retain();
+  link(local, memory);
   local.word.store(count + 1, std::memory_order_relaxed);
 }
 

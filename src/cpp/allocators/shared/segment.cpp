@@ -10,6 +10,7 @@
 #include "allocators/map/map.hpp"
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
+#include "allocators/shared/steps.hpp"
 #include "base/due.hpp"
 #include "base/text.hpp"
 #include "os/pages.hpp"
@@ -121,7 +122,9 @@ void Segment::unmap() {
   id_low_.store(0, std::memory_order_relaxed);
   id_high_.store(0, std::memory_order_relaxed);
   if (const int place = place_.load(std::memory_order_relaxed); place >= 0) {
+    SHMALLOC_STEP();
     head_->places.fetch_and(~(std::uint64_t{1} << place), std::memory_order_acq_rel);  // We hold nothing: no bit of ours is set.
+    SHMALLOC_STEP();
   }
   owner_keeper_.reset();
   keeper_.reset();
@@ -145,6 +148,7 @@ void Segment::unmap() {
   ancestors_.clear();
   name_.clear();
   names_are_ours_ = false;
+  retained_.clear();
   head_ = nullptr;
 }
 
@@ -426,7 +430,9 @@ void Segment::close_as_owner() {
   }
   const std::lock_guard lock(mutex);
   remove_names();
+  SHMALLOC_STEP();
   head_->closed.store(1, std::memory_order_release);
+  SHMALLOC_STEP();
   owner_lock_ = false;
   owner_keeper_.reset();
   uses_.fetch_sub(1, std::memory_order_acq_rel);
@@ -464,7 +470,24 @@ bool Segment::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *m
 
 void Segment::want_maintenance() { due(os::coarse_now() + kMaintenanceEvery); }
 
+// Tries again what could not be handed over. True while there is more.
+bool Segment::let_go_of_retained() {
+  bool more = false;
+  each_segment([&](Segment &segment) {
+    std::vector<std::uint32_t> retained;
+    {
+      const std::lock_guard lock(mutex);
+      retained.swap(segment.retained_);
+    }
+    for (const std::uint32_t slot : retained) segment.let_go(slot, nullptr);  // Each is a use of the segment.
+    const std::lock_guard lock(mutex);
+    more = more || !segment.retained_.empty();
+  });
+  return more;
+}
+
 std::uint64_t Segment::maintain(bool all, bool more) {
+  more = let_go_of_retained() || more;
   const std::lock_guard lock(mutex);
   std::uint64_t bytes = 0;
   bool foreign = false;

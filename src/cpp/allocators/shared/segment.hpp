@@ -97,7 +97,7 @@ class Segment {
   static void unlock_child();               // ends what in_child began
   bool mark_for_child(std::uint32_t slot);  // false: the child has no place
   bool lost_children_live();                // who have none, and use what is pinned
-  void inherit(std::uint32_t slot);
+  void inherit(std::uint32_t slot, SharedMemory *memory);
 
  private:
   // Handles of this process to one slot. The top bit locks the rest.
@@ -127,10 +127,12 @@ class Segment {
   std::uint64_t reclaim();
   bool locals_in_use();
   void mark_locals();
+  static bool let_go_of_retained();
   void prepare_child();
   std::uint64_t lost_byte() const;
   void mark_all_for_child();
   std::uint32_t slots_used() const;
+  static void link(LocalSlot &local, SharedMemory *memory);
   static std::uint32_t lock(LocalSlot &local, bool leaving = false);
   static void unlock(LocalSlot &local, std::uint32_t count) { local.word.store(count, std::memory_order_release); }
 
@@ -162,6 +164,7 @@ class Segment {
   os::Mapping keeper_;                    // keeps that of our place, and those for our ancestors
   std::vector<std::uint64_t> ancestors_;  // bytes that protect what we inherited, as we got no place
   bool child_prepared_ = false;
+  std::vector<std::uint32_t> retained_;  // slots of handles that are gone, but that children without a place may use
   int child_place_ = -1;
   os::Mapping child_keeper_;
 };
