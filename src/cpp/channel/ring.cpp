@@ -293,6 +293,7 @@ void Ring::after_fork(bool in_child) {
     ring->keeper_.forget();  // It was not inherited.
     ring->place_.store(-1, std::memory_order_relaxed);
     ring->inherited_ = true;
+    due(0);  // What is in flight is the parent's: the child's copies of its references go as soon as may be.
   }
   channels_mutex.unlock();
 }
