@@ -57,8 +57,10 @@ def command_of(options: argparse.Namespace) -> list:
     if not program.exists():
         sys.exit(f"run.py: no {program}: meson setup {options.build} --buildtype=release && ninja -C {options.build}")
     command = [str(program), "--load-probe", str(program.with_name("load_probe"))]
+    command += ["--malloc-peer", str(program.with_name("malloc_peer"))]
     if options.torch and shutil.which(options.torch):
         command += ["--python", options.torch, "--torch-script", str(HERE / "anchors" / "torch_peer.py")]
+        command += ["--python-script", str(HERE / "anchors" / "python_peer.py")]
     if options.quick:
         command.append("--quick")
     for name in ("only", "rounds", "patience"):

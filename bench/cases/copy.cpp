@@ -22,7 +22,8 @@ void measure_size(Options &options, std::size_t size, Way way) {
   if (size >= 64 * MiB) warm_memory(2 * size);
   auto params = SHMALLOC_INIT(shmalloc_storage_params);
   params.mapped = way.mapped;
-  shmalloc_storage *from = ours::create(opaque(size), &params), *to = ours::create(opaque(size), &params);
+  shmalloc_storage *from = ours::create(opaque(size), &params, ours::mapping_allocator()),
+                   *to = ours::create(opaque(size), &params, ours::mapping_allocator());
   void *out = shmalloc_storage_data(to);
   const void *in = shmalloc_storage_data(from);
   touch_pages(shmalloc_storage_data(from), 0, size);
