@@ -110,7 +110,8 @@ int main(int argc, char **argv) {
   bench::pin(0);
 
   bench::measure_load(options);
-  // Before anything else has made storages: those who look from outside see a segment for the first time.
+  // Before there are storages, which their children would inherit.
+  bench::weigh_many(options);
   bench::measure_attach(options);
   bench::measure_create(options, torch);
   bench::measure_pool(options, torch);

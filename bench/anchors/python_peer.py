@@ -13,7 +13,8 @@ def pin(cpu: int) -> None:
     os.sched_setaffinity(0, {cpu % os.cpu_count()})
 
 
-def receive(connection) -> None:
+def receive(connection, others) -> None:
+    others.close()  # so that this one's end is seen here
     while True:
         try:
             name = connection.recv()
@@ -46,7 +47,7 @@ def main() -> None:
     # The tracker is one process for both, so that what the receiver attaches to is not taken for lost.
     SharedMemory(create=True, size=1).unlink()
     ours, theirs = multiprocessing.Pipe()
-    child = multiprocessing.Process(target=receive, args=(theirs,), daemon=True)
+    child = multiprocessing.Process(target=receive, args=(theirs, ours), daemon=True)
     child.start()
     theirs.close()
     pin(0)

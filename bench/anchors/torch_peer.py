@@ -36,8 +36,9 @@ def pin(cpu: int) -> None:
     os.sched_setaffinity(0, {cpu % os.cpu_count()})
 
 
-def receive(connection) -> None:
+def receive(connection, others) -> None:
     """The other process: take a storage, read its first byte, say so, drop it."""
+    others.close()  # so that this one's end is seen here
     pin(1)
     while True:
         try:
@@ -105,7 +106,7 @@ def time_move(strategy: str, size: int, times: int) -> float:
 
 def main() -> None:
     ours, theirs = mp.Pipe()
-    child = mp.Process(target=receive, args=(theirs,), daemon=True)
+    child = mp.Process(target=receive, args=(theirs, ours), daemon=True)
     child.start()
     theirs.close()
     pin(0)

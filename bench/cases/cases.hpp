@@ -26,6 +26,8 @@ void measure_resident(Options &options, Torch &torch);
 void measure_counted(Options &options);
 void measure_attach(Options &options);
 void measure_crash(Options &options);
+// What storages and threads take beside their bytes. Before there are any.
+void weigh_many(Options &options);
 void measure_many(Options &options);
 
 // The mean over n turns of something that has no other preparation.

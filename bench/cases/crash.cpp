@@ -29,11 +29,11 @@ double reclaim_once(int holders, Back back) {
       write_token(socket);
       pause();
     }));
-  shmalloc_allocator *from = ours::allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, "watermark:0,export_ttl_ms:0");
+  shmalloc_allocator *from = ours::allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, "watermark:0");
   shmalloc_storage *storage = ours::create(held_size, nullptr, from);
   const void *data = shmalloc_storage_data(storage);
   ours::Bytes handle{};
-  ours::export_to(storage, handle);
+  ours::export_to(storage, handle, SHMALLOC_TIME_NONE);
   for (const auto &peer : peers) {
     check(write(peer->socket(), &handle, sizeof handle) == sizeof handle, "write");
     check(read_token(peer->socket()), "a holder");

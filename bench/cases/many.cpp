@@ -1,4 +1,7 @@
 // 100,000 live storages that were exported: what each takes beside its bytes, and whether it makes the next one dearer.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -19,12 +22,11 @@ constexpr std::size_t storage_size = 4 * KiB;
 // An allocator with a number of live storages, all exported.
 class Crowd {
  public:
-  explicit Crowd(std::size_t live, std::size_t size = storage_size)
-      : from_(ours::allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, "export_ttl_ms:0")) {
+  explicit Crowd(std::size_t live, std::size_t size = storage_size) : from_(ours::allocator(SHMALLOC_ALLOCATOR_KIND_SHARED)) {
     storages_.reserve(live);
     for (std::size_t index = 0; index < live; ++index) {
       storages_.push_back(ours::create(size, nullptr, from_));
-      ours::export_to(storages_.back(), handle_);
+      ours::export_to(storages_.back(), handle_, SHMALLOC_TIME_NONE);
     }
   }
   Crowd(const Crowd &) = delete;
@@ -38,7 +40,7 @@ class Crowd {
   // Another one each time.
   void export_one() {
     ours::Bytes bytes;
-    ours::export_to(any(), bytes);
+    ours::export_to(any(), bytes, SHMALLOC_TIME_NONE);
   }
   // Of the last one.
   void import_one() const { shmalloc_storage_release(ours::import(handle_)); }
@@ -54,7 +56,23 @@ class Crowd {
   std::size_t next_ = 0;
 };
 
+// In a process of its own, where nothing is used again.
+template <class Function>
+void apart(Function function) {
+  std::fflush(stdout);
+  const pid_t pid = fork();
+  check(pid >= 0, "fork");
+  if (pid == 0) {
+    function();
+    _exit(0);
+  }
+  int status = 0;
+  check(waitpid(pid, &status, 0) == pid, "waitpid");
+  if (status != 0) stop("weighing", "the child failed");
+}
+
 void tell_what_they_take(std::size_t count, std::size_t size) {
+  shmalloc_storage_release(ours::create(size));  // What is made once.
   const double number = static_cast<double>(count);
   const double descriptors = open_descriptors(), maps = mappings(), own = private_bytes(), shared = shared_bytes();
   const Crowd crowd(count, size);
@@ -71,6 +89,7 @@ void tell_what_threads_take() {
   std::mutex mutex;
   std::condition_variable changed;
   int turn = 0, done = 0;
+  shmalloc_storage_release(ours::create(storage_size));
   std::vector<std::thread> threads;
   for (int index = 0; index < count; ++index)
     threads.emplace_back([&] {
@@ -112,16 +131,17 @@ void measure_growth(Options &options, const char *what, std::vector<std::unique_
 
 }  // namespace
 
+void weigh_many(Options &options) {
+  if (!options.side.empty() || !wanted(options, "weigh", "")) return;
+  apart([] { tell_what_they_take(100'000, 4 * KiB); });
+  apart([] { tell_what_they_take(10'000, 64 * KiB); });
+  apart(tell_what_threads_take);
+}
+
 void measure_many(Options &options) {
   if (!wanted(options, "many", "create+release") && !wanted(options, "many", "export") &&
       !wanted(options, "many", "import+release"))
     return;
-  if (options.side.empty()) {
-    shmalloc_storage_release(ours::create(storage_size));  // What is made once.
-    tell_what_they_take(100'000, 4 * KiB);
-    tell_what_they_take(10'000, 64 * KiB);
-    tell_what_threads_take();
-  }
   std::vector<std::unique_ptr<Crowd>> crowds;
   for (const std::size_t live : {100'000, 10'000, 1'000, 100}) crowds.push_back(std::make_unique<Crowd>(live));
   measure_growth(options, "create+release", crowds, [](Crowd &crowd) { crowd.create_one(); });

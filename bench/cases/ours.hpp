@@ -25,6 +25,17 @@ inline shmalloc_allocator *mapping_allocator() {
   return made;
 }
 
+// The default allocator, by name.
+inline shmalloc_allocator *pool() {
+  static shmalloc_allocator *const current = [] {
+    shmalloc_allocator *found = nullptr;
+    shmalloc_error error;
+    check(shmalloc_allocator_get_current(SHMALLOC_DEVICE_HOST, &found, &error), error, "shmalloc_allocator_get_current");
+    return found;
+  }();
+  return current;
+}
+
 // NULL: the default allocator, which is of kind SHARED.
 inline shmalloc_storage *create(std::size_t size, const shmalloc_storage_params *params = nullptr,
                                 shmalloc_allocator *from = nullptr) {
@@ -39,10 +50,13 @@ struct Bytes {
   std::size_t length;
 };
 
-inline void export_to(shmalloc_storage *storage, Bytes &bytes) {
+// `ttl_ns`: how long the handle keeps a released storage; TIME_DEFAULT: ten seconds.
+inline void export_to(shmalloc_storage *storage, Bytes &bytes, std::int64_t ttl_ns = SHMALLOC_TIME_DEFAULT) {
+  auto params = SHMALLOC_INIT(shmalloc_export_params);
+  params.ttl_ns = ttl_ns;
   shmalloc_error error;
   bytes.length = bytes.data.size();
-  check(shmalloc_storage_export(storage, nullptr, bytes.data.data(), &bytes.length, &error), error, "shmalloc_storage_export");
+  check(shmalloc_storage_export(storage, &params, bytes.data.data(), &bytes.length, &error), error, "shmalloc_storage_export");
 }
 
 inline shmalloc_storage *import(const std::uint8_t *bytes, std::size_t length) {

@@ -10,6 +10,12 @@ namespace bench {
 namespace {
 
 struct Ours {
+  static shmalloc_storage *take(std::size_t size) { return ours::create(size, nullptr, ours::pool()); }
+  static void give(shmalloc_storage *storage) { shmalloc_storage_release(storage); }
+};
+
+// From whatever allocator is the current one.
+struct OursByDefault {
   static shmalloc_storage *take(std::size_t size) { return ours::create(size); }
   static void give(shmalloc_storage *storage) { shmalloc_storage_release(storage); }
 };
@@ -34,6 +40,7 @@ void measure_pairs(Options &options, const std::vector<Malloc> &mallocs, Torch &
   if (!wanted(options, "pool", size_text(size))) return;
   Comparison comparison{"pool", size_text(size), {{"bytes", static_cast<double>(size)}}, {}, true};
   comparison.sides.push_back({"ours", [=](long n) { return work_in_pairs<Ours>(size, n); }});
+  comparison.sides.push_back({"ours, no allocator named", [=](long n) { return work_in_pairs<OursByDefault>(size, n); }});
   comparison.sides.push_back({"two empty calls", [=](long n) { return work_in_pairs<Nothing>(size, n); }});
   add_mallocs(comparison, mallocs, "pairs " + std::to_string(size));
   if (torch.ready())
@@ -46,6 +53,9 @@ void measure_threads(Options &options, const std::vector<Malloc> &mallocs, std::
   Comparison comparison{"pool+threads", size_text(size), {{"bytes", static_cast<double>(size)}}, {}, false};
   comparison.sides.push_back({"ours", [=](long n) { return work_in_threads<Ours>(size, 2, n); }});
   comparison.sides.push_back({"ours, one thread", [=](long n) { return work_in_threads<Ours>(size, 1, n); }});
+  comparison.sides.push_back({"no allocator named", [=](long n) { return work_in_threads<OursByDefault>(size, 2, n); }});
+  comparison.sides.push_back(
+      {"no allocator named, one thread", [=](long n) { return work_in_threads<OursByDefault>(size, 1, n); }});
   add_mallocs(comparison, mallocs, "threads " + std::to_string(size) + " 2");
   measure(options, comparison);
 }
