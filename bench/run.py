@@ -90,27 +90,28 @@ def measured(options: argparse.Namespace) -> tuple:
     if run.returncode != 0:
         sys.exit(run.returncode)
     lines = [json.loads(line) for line in run.stdout.splitlines()]
-    comparisons = [line for line in lines if "note" not in line]
-    if not comparisons:
+    comparisons = [line for line in lines if "sides" in line]
+    facts = [line for line in lines if "fact" in line]
+    if not comparisons and not facts:
         sys.exit("run.py: nothing was measured")
-    return machine, [line["note"] for line in lines if "note" in line], comparisons
+    return machine, [line["note"] for line in lines if "note" in line], comparisons, facts
 
 
 def main() -> int:
     options = arguments()
     if options.source:
         told = json.loads(options.source.read_text())
-        machine, notes, comparisons = told["machine"], told["notes"], told["comparisons"]
+        machine, notes, comparisons, facts = told["machine"], told["notes"], told["comparisons"], told.get("facts", [])
     else:
-        machine, notes, comparisons = measured(options)
+        machine, notes, comparisons, facts = measured(options)
     if options.keep and options.keep.exists():
         comparisons = with_kept(comparisons, machine, options.keep)
         notes = sorted({*notes, "each comparison is the quietest of several runs"})
-    shares = sorted(each["others_share"] for each in comparisons)
+    shares = sorted(each["others_share"] for each in comparisons) or [0]
     machine["CPU used by others meanwhile"] = f"{shares[len(shares) // 2]:.0%} of one, {shares[-1]:.0%} in the loudest comparison"
-    blocks = report.blocks_of([figures_module.figures_of(each) for each in comparisons], machine, notes)
+    blocks = report.blocks_of([figures_module.figures_of(each) for each in comparisons], facts, machine, notes)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "notes": notes, "comparisons": comparisons}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": machine, "notes": notes, "comparisons": comparisons, "facts": facts}, indent=1) + "\n")
     for path in options.update:
         path.write_text(report.updated(path.read_text(), blocks))
     print(report.page(blocks))

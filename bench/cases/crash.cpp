@@ -1,5 +1,5 @@
 // Goal 16: what was held by a process that was killed is free again how soon. The clock runs from the moment that the kernel has told of the
-// last death until the owner has the memory back: by asking for it (trim), or by making the next storage.
+// last death until the owner has asked for the memory (trim) and has it back.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,9 +17,7 @@ namespace {
 constexpr std::size_t held_size = 2 * MiB;
 constexpr double patience_ns = 1e9;
 
-enum class Back { by_trim, by_create };
-
-double reclaim_once(int holders, Back back) {
+double reclaim_once(int holders) {
   std::vector<std::unique_ptr<Peer>> peers;
   for (int index = 0; index < holders; ++index)
     peers.push_back(std::make_unique<Peer>(1, SOCK_SEQPACKET, [](int socket) {
@@ -29,9 +27,8 @@ double reclaim_once(int holders, Back back) {
       write_token(socket);
       pause();
     }));
-  shmalloc_allocator *from = ours::allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, "watermark:0");
+  shmalloc_allocator *from = ours::allocator(SHMALLOC_ALLOCATOR_KIND_SHARED);
   shmalloc_storage *storage = ours::create(held_size, nullptr, from);
-  const void *data = shmalloc_storage_data(storage);
   ours::Bytes handle{};
   ours::export_to(storage, handle, SHMALLOC_TIME_NONE);
   for (const auto &peer : peers) {
@@ -44,13 +41,7 @@ double reclaim_once(int holders, Back back) {
   const double begin = now_ns();
   bool free = false;
   while (!free && now_ns() - begin < patience_ns) {
-    if (back == Back::by_trim) {
-      free = ours::trim(from) >= held_size;
-    } else {
-      storage = ours::create(held_size, nullptr, from);
-      free = shmalloc_storage_data(storage) == data;
-      shmalloc_storage_release(storage);
-    }
+    free = ours::trim(from) >= held_size;
   }
   const double spent = now_ns() - begin;
   if (!free) stop("reclaim", "what the dead held was not given back within a second");
@@ -65,9 +56,7 @@ void measure_crash(Options &options) {
     const std::string label = std::to_string(holders) + (holders == 1 ? " holder" : " holders");
     if (!wanted(options, "reclaim", label)) continue;
     Comparison comparison{"reclaim", label, {{"holders", static_cast<double>(holders)}}, {}, false};
-    const int rounds = options.heavy_rounds;
-    comparison.sides.push_back({"ours", [=](long) { return reclaim_once(holders, Back::by_trim); }, rounds, 1});
-    comparison.sides.push_back({"by making storages", [=](long) { return reclaim_once(holders, Back::by_create); }, rounds, 1});
+    comparison.sides.push_back({"ours", [=](long) { return reclaim_once(holders); }, options.heavy_rounds, 1});
     measure(options, comparison);
   }
 }
