@@ -54,6 +54,7 @@ void measure_size(Options &options, std::size_t size, Way way) {
 void measure_copy(Options &options) {
   const Way sealed{"sealed", 0}, unsealed{"shm object", SHMALLOC_MAPPED_SHAREDMEM};
   for (const std::size_t size : {256 * KiB, 16 * MiB, 512 * MiB}) {
+    if (options.quick && size > 16 * MiB) continue;
     for (const Way way : {sealed, unsealed}) measure_size(options, size, way);
   }
 }

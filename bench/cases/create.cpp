@@ -43,7 +43,8 @@ void measure_size(Options &options, Torch &torch, std::size_t size, bool fill) {
 }  // namespace
 
 void measure_create(Options &options, Torch &torch) {
-  for (const std::size_t size : {4 * KiB, MiB, 64 * MiB, GiB}) measure_size(options, torch, size, false);
+  for (const std::size_t size : {4 * KiB, MiB, 64 * MiB}) measure_size(options, torch, size, false);
+  if (!options.quick) measure_size(options, torch, GiB, false);
   for (const std::size_t size : {4 * KiB, MiB, 64 * MiB}) measure_size(options, torch, size, true);
 }
 

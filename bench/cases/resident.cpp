@@ -231,10 +231,11 @@ void measure_move(Options &options, Torch &torch, std::size_t size, int rounds) 
 }  // namespace
 
 void measure_resident(Options &options, Torch &torch) {
-  measure_life(options, "resident", Part::made, 256 * MiB, options.heavy_rounds);
-  measure_life(options, "trim", Part::freed, 256 * MiB, options.heavy_rounds);
-  measure_second(options, 256 * MiB, options.heavy_rounds);
-  measure_move(options, torch, 256 * MiB, options.heavy_rounds);
+  const std::size_t size = options.quick ? 64 * MiB : 256 * MiB;
+  measure_life(options, "resident", Part::made, size, options.heavy_rounds);
+  measure_life(options, "trim", Part::freed, size, options.heavy_rounds);
+  measure_second(options, size, options.heavy_rounds);
+  measure_move(options, torch, size, options.heavy_rounds);
   if (options.quick) return;
   measure_life(options, "resident", Part::made, GiB, options.heavier_rounds);
   measure_second(options, GiB, options.heavier_rounds);
