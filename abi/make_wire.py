@@ -32,12 +32,12 @@ class Maker:
         self.library.call('shmalloc_allocator_create', params, allocator)
         return allocator.value
 
-    def handle(self, size, export_flags='', kind=None, mapped='', **fields):
-        """The native handle of a new storage."""
+    def handle(self, size, export_flags='', kind='MAP', mapped='', **fields):
+        """The native handle of a new storage; of kind MAP if none is named."""
         fields['mapped'] = sum(self.values[f'SHMALLOC_MAPPED_{flag}'] for flag in mapped.split())
         params = self.library.struct('shmalloc_storage_params', **fields)
         storage = ctypes.c_void_p()
-        self.library.call('shmalloc_storage_create', self.allocator(kind) if kind else None, size, 0, params, storage)
+        self.library.call('shmalloc_storage_create', self.allocator(kind), size, 0, params, storage)
         flags = sum(self.values[f'SHMALLOC_EXPORT_{flag}'] for flag in export_flags.split())
         export = self.library.struct('shmalloc_export_params', flags=flags)
         data = self.library.sized('shmalloc_storage_export', storage.value, export)
@@ -55,6 +55,8 @@ class Maker:
         yield 'shm', lambda: self.handle(12345, mapped='SHAREDMEM')
         yield 'shm-refcounted', lambda: self.handle(12345, kind='MAP_REFCOUNTED')
         yield 'file', lambda: self.handle(8192, mapped='SHARED', name=f'{folder}/file'.encode())
+        yield 'segment', lambda: self.handle(4096, kind='SHARED')
+        yield 'segment-descriptor', lambda: self.handle(4096, 'DESCRIPTOR', kind='SHARED')
         yield 'file-offset', lambda: self.handle(4096, mapped='SHARED', name=f'{folder}/other'.encode(), file_offset=4096)
 
     def facts(self, data):
@@ -104,6 +106,12 @@ def derived(good):
     yield 'bad-size', sealed(patched(good, 24, b'\xff' * 8)), 'CORRUPT'
 
 
+def derived_of_segment(good):
+    """The same of a handle of a segment, whose part is longer."""
+    yield 'bad-segment-short', sealed(good[:-8]), 'CORRUPT'
+    yield 'bad-segment-sizes', sealed(patched(good, 24, b'\1' + b'\0' * 7)), 'CORRUPT'
+
+
 def write(name, data, facts):
     """One vector."""
     (WIRE / f'{name}.hex').write_text('\n'.join(data.hex()[at:at + 64] for at in range(0, len(data.hex()), 64)) + '\n')
@@ -121,7 +129,8 @@ def main(path):
             if facts['status'] != 'OK':
                 sys.exit(f'{name}: the library can not read what it wrote: {facts["status"]}')
             write(name, data, facts)
-    for name, data, status in derived(bytes.fromhex((WIRE / 'process.hex').read_text())):
+    process, segment = (bytes.fromhex((WIRE / f'{name}.hex').read_text()) for name in ('process', 'segment'))
+    for name, data, status in [*derived(process), *derived_of_segment(segment)]:
         if not (WIRE / f'{name}.hex').exists():
             facts = maker.facts(data)
             if facts['status'] != status:

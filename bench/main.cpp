@@ -116,11 +116,9 @@ int main(int argc, char **argv) {
   bench::measure_create(options, torch);
   bench::measure_pool(options, torch);
   bench::measure_handover(options, torch, python);
-#if defined(BENCH_CHANNEL)
-  bench::measure_channel(options);
-#endif
   bench::measure_share(options, torch);
   bench::measure_batch(options);
+  bench::measure_channel(options);
   bench::measure_handle(options);
   bench::measure_resident(options, torch);
   bench::measure_grow(options);

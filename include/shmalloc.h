@@ -54,14 +54,16 @@
  *   allocator.h  kinds, settings, current allocator, trim    (allocate/deallocate, observe, suspend)
  *   storage.h    make, ask, pin, copy, share, grow, seal     (record_stream, events)
  *   ipc.h        handles, sockets                            (device memory uses the same calls)
+ *   channel.h    queues of storages between processes
  *   machine.h    what is shared on this machine, and taking it back
  *   trace.h      statistics, peaks, history, snapshots       (stacks of calls)
- *   Not included here: shmalloc/torch.h (PyTorch's counts and manager). To come: channel.h, dlpack.h. */
+ *   Not included here: shmalloc/torch.h (PyTorch's counts and manager). To come: dlpack.h. */
 #ifndef SHMALLOC_H
 #define SHMALLOC_H
 
 #include "shmalloc/allocator.h"
 #include "shmalloc/base.h"
+#include "shmalloc/channel.h"
 #include "shmalloc/device.h"
 #include "shmalloc/ipc.h"
 #include "shmalloc/machine.h"

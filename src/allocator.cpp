@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "boundary.hpp"
+#include "channel/ring.hpp"
 
 using namespace shmalloc;  // NOLINT(google-build-using-namespace)
 
@@ -108,6 +109,7 @@ shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t 
     if ((what & SHMALLOC_TRIM_DEFERRED) != 0) Handle::drain_deferred();
     if ((what & SHMALLOC_TRIM_EXPIRED) != 0) bytes += end_expired(id, keep_bytes);
     if ((what & SHMALLOC_TRIM_FREE) != 0) {
+      Ring::sweep_all(true);
       SharedAllocator::end_orphans();
       bytes += trimmed != nullptr ? trimmed->trim(keep_bytes) : Heap::trim_all(keep_bytes);
       if (trimmed == nullptr) bytes += Segment::maintain(true, Heap::clear_up_all(true));

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "boundary.hpp"
+#include "channel/ring.hpp"
 
 namespace shmalloc {
 
@@ -10,6 +11,7 @@ void catch_up_slowly() {
   due_at.exchange(kNever, std::memory_order_acq_rel);
   Handle::drain_deferred();
   end_expired(0, 0);
+  Ring::sweep_all(false);
   SharedAllocator::end_orphans();
   Segment::maintain(false, Heap::clear_up_all(false));
 }
@@ -48,5 +50,5 @@ shmalloc_status shmalloc_format_size(uint64_t size, char *text, size_t *inout_le
 
 void shmalloc_release_deferred(void *handle) {
   auto *object = static_cast<Handle *>(handle);
-  if (object != nullptr && (object->is(HandleType::storage) || object->is(HandleType::allocator))) object->defer();
+  if (object != nullptr && (object->is(HandleType::storage) || object->is(HandleType::allocator) || object->is(HandleType::channel))) object->defer();
 }

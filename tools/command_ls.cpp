@@ -19,6 +19,10 @@ can see: those in /dev/shm, and those without a name that a process holds.
   -q, --quiet          only the names, one a line
       --prefix=PREFIX  what names of shmalloc's making begin with (shmalloc)
 
+Storages of the default kind lie in segments, which are two objects each:
+memfd:shmalloc_control, and memfd:shmalloc_segment or deleted:/#number, whose
+SIZE is what it may grow to. What lies in them can't be seen from outside.
+
 State: 'held' by HOLDERS processes, of which PID is one; 'abandoned'; with '?'
 where some processes could not be looked into.
 )";

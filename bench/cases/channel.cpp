@@ -1,6 +1,4 @@
 // Goals 3 to 5 by channels: a storage there and a record alone back; a stream of storages; and both with a peer that is asleep.
-#include "shmalloc/channel.h"
-
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,8 +12,6 @@
 namespace bench {
 
 namespace {
-
-constexpr std::size_t storage_size = 4 * KiB;
 
 // The two channels of a pair of processes. The peer is forked before there are any, so that it opens them as a stranger would.
 class Channels {
@@ -85,8 +81,8 @@ shmalloc_storage *receive(shmalloc_channel *channel) {
   return storage;
 }
 
-void send_new(shmalloc_channel *channel) {
-  shmalloc_storage *storage = ours::create(opaque(storage_size));
+void send_new(shmalloc_channel *channel, std::size_t size) {
+  shmalloc_storage *storage = ours::create(opaque(size));
   write_byte(shmalloc_storage_data(storage));
   send(channel, storage);
   shmalloc_storage_release(storage);
@@ -113,16 +109,16 @@ void answer_last(Channels &channels, std::uint32_t times) {
   send(channels.back, nullptr);
 }
 
-void measure_handover(Options &options) {
-  if (!wanted(options, "channel", "4 KiB") || cpu_count() < 2) return;
+void measure_handover(Options &options, std::size_t size) {
+  if (!wanted(options, "channel", size_text(size)) || cpu_count() < 2) return;
   Channels channels;
   const SpinningPeer peer(1, [&](Mailbox &, std::uint32_t times) { answer_each(channels, times); }), bare(1, pong);
   channels.make();
-  Comparison comparison{"channel", "4 KiB", {{"bytes", static_cast<double>(storage_size)}}, {}, false};
+  Comparison comparison{"channel", size_text(size), {{"bytes", static_cast<double>(size)}}, {}, false};
   comparison.sides.push_back({"ours", [&](long n) {
                                 return peer.turn(n, [&](Mailbox &, std::uint32_t times) {
                                   for (std::uint32_t number = 0; number < times; ++number) {
-                                    send_new(channels.there);
+                                    send_new(channels.there, size);
                                     receive(channels.back);
                                   }
                                 });
@@ -131,20 +127,20 @@ void measure_handover(Options &options) {
   measure(options, comparison);
 }
 
-void measure_stream(Options &options) {
-  if (!wanted(options, "stream", "4 KiB") || cpu_count() < 2) return;
+void measure_stream(Options &options, std::size_t size) {
+  if (!wanted(options, "stream", size_text(size)) || cpu_count() < 2) return;
   Channels channels;
   const SpinningPeer peer(1, [&](Mailbox &, std::uint32_t times) { answer_last(channels, times); }), bare(1, pong);
   channels.make();
-  shmalloc_storage *same = ours::create(opaque(storage_size));
+  shmalloc_storage *same = ours::create(opaque(size));
   const auto stream = [&](long n, auto send_next) {
     return peer.turn(n, [&](Mailbox &, std::uint32_t times) {
       for (std::uint32_t number = 0; number < times; ++number) send_next();
       receive(channels.back);
     });
   };
-  Comparison comparison{"stream", "4 KiB", {{"bytes", static_cast<double>(storage_size)}}, {}, false};
-  comparison.sides.push_back({"ours", [&](long n) { return stream(n, [&] { send_new(channels.there); }); }});
+  Comparison comparison{"stream", size_text(size), {{"bytes", static_cast<double>(size)}}, {}, false};
+  comparison.sides.push_back({"ours", [&](long n) { return stream(n, [&] { send_new(channels.there, size); }); }});
   comparison.sides.push_back({"ours, one storage again", [&](long n) { return stream(n, [&] { send(channels.there, same); }); }});
   comparison.sides.push_back({"bare ping-pong", [&](long n) { return bare.turn(n, ping); }});
   measure(options, comparison);
@@ -174,7 +170,7 @@ void measure_asleep(Options &options, int cpu, const char *label) {
                                 double each = 0;
                                 peer.turn(n, [&](Mailbox &, std::uint32_t times) {
                                   each = each_after_a_pause(times, [&](std::uint32_t) {
-                                    send_new(channels.there);
+                                    send_new(channels.there, 4 * KiB);
                                     receive(channels.back);
                                   });
                                 });
@@ -197,8 +193,8 @@ void measure_asleep(Options &options, int cpu, const char *label) {
 }  // namespace
 
 void measure_channel(Options &options) {
-  measure_handover(options);
-  measure_stream(options);
+  for (const std::size_t size : {4 * KiB, MiB}) measure_handover(options, size);
+  for (const std::size_t size : {4 * KiB, MiB}) measure_stream(options, size);
   measure_asleep(options, 1, "two CPUs");
   measure_asleep(options, 0, "one CPU");
 }

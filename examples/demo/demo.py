@@ -5,7 +5,7 @@
 
 One process puts the file into a storage. A C process, a Python process and a PyTorch process open it at the same time. All compute
 its SHA-256, write to it and see each other's writing; a receiver who may only read tries everything to write; the owner is killed;
-in the end nothing is left. Each step says what it did; the last line says whether all was as it should be. Exit status 0 or 1.
+in the end nothing is left. Then two processes share 10,000 storages over one mapping, and each is killed once in the middle. Each step says what it did; the last line says whether all was as it should be. Exit status 0 or 1.
 """
 import argparse
 import contextlib
@@ -19,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
+
+import many
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -130,7 +132,8 @@ def make_file(path, size):
 
 
 class Demo:
-    def __init__(self, build, path):
+    def __init__(self, build, path, folder):
+        self.folder = folder
         self.path, self.size = path, os.path.getsize(path)
         check(self.size > 0, f'{path} is empty')
         self.env = dict(os.environ, PYTHONPATH=str(ROOT / 'bindings' / 'python'), PYTHONDONTWRITEBYTECODE='1')
@@ -158,6 +161,12 @@ class Demo:
         check(process.answer() == 'ready', f'the {name} process does not start')
         return process
 
+    def start_many(self, role):
+        """A process of many.py."""
+        process = Process(role, [sys.executable, str(HERE / 'many.py'), role], self.env, [])
+        check(process.answer() == 'ready', f'the {role} process does not start')
+        return process
+
     def send(self, sender, name, *options):
         return int(sender.ask('send-torch' if name == 'PyTorch' else 'send', self.links[name].sender, *options))
 
@@ -172,6 +181,7 @@ class Demo:
         self.read_only()
         self.kill_owner()
         self.nothing_left(names)
+        many.show(self, say, check)
 
     def put_in(self):
         said = subprocess.run(['sha256sum', '--', str(self.path)], capture_output=True, text=True, check=True).stdout
@@ -328,7 +338,7 @@ def main():
         if path is None:
             path = Path(folder, 'content')
             make_file(path, arguments.size << 20)
-        Demo(arguments.build.resolve(), path.resolve()).run()
+        Demo(arguments.build.resolve(), path.resolve(), folder).run()
     except (DemoError, OSError, ImportError, subprocess.SubprocessError) as error:
         say(f'\ndemo: FAILED: {error}')
         return 1

@@ -37,6 +37,7 @@ extern "C" {
 
 typedef struct shmalloc_allocator shmalloc_allocator; /**< where storages come from */
 typedef struct shmalloc_storage shmalloc_storage;     /**< some bytes with an owner */
+typedef struct shmalloc_channel shmalloc_channel;     /**< a queue of storages between processes */
 
 /** A stream of a device (a CUstream, as a number); host memory ignores it. Numbers from 0xffffffffffffff00 are reserved. */
 typedef uint64_t shmalloc_stream;
@@ -139,7 +140,7 @@ SHMALLOC_API shmalloc_status shmalloc_format_size(uint64_t size, char *text, siz
 
 /** @brief Release one reference later: the finalizer of every garbage collector. Takes any handle. The release itself is done by
  *  the next call marked `+cb` in this process; shmalloc_allocator_trim is one.
- *  @param handle (adopted)(nullable) a storage or an allocator
+ *  @param handle (adopted)(nullable) a storage, an allocator or a channel
  *  Threading: any, also in a forked child. Call: leaf. Since: 0.1 */
 SHMALLOC_API void shmalloc_release_deferred(void *handle);
 

@@ -26,7 +26,7 @@ typedef enum shmalloc_handle_format {
 } shmalloc_handle_format;
 
 /** Bits of shmalloc_export_params.flags.
- *  READ_ONLY is for nameless objects, and for good: the memory is sealed against new writers, those who open it later included; those
+ *  READ_ONLY is for nameless objects, not for storages in segments (see STORAGE_ISOLATED), and for good: the memory is sealed against new writers, those who open it later included; those
  *  who write already, this process among them, still do. */
 typedef enum shmalloc_export_flags {
   SHMALLOC_EXPORT_READ_ONLY = 1,  /**< the receiver can't write, nor make it so that he could */
@@ -101,13 +101,13 @@ typedef struct shmalloc_handle_info {
 SHMALLOC_API shmalloc_status shmalloc_storage_export(shmalloc_storage *storage, const shmalloc_export_params *params,
                                                      uint8_t *bytes, size_t *inout_length, shmalloc_error *err);
 
-/** @brief The descriptors of a storage's memory, for those who bring them to the receiver themselves, beside the bytes. Host memory has
- *  one; an empty storage none.
+/** @brief The descriptors of a storage's memory, for those who bring them to the receiver themselves, beside the bytes. An object has
+ *  one, a segment (kind SHARED) two, control and data, which lead to all that lies in it; an empty storage none.
  *  @param storage (borrowed)
  *  @param params (copied)(nullable) as for shmalloc_storage_export
  *  @param out_fds (array *inout_count)(owned)(nullable) close-on-exec; with READ_ONLY they can't be made to write
  *  @param inout_count (inout) in: room of out_fds; out: number needed
- *  @return OK; NO_SPACE with the count set; UNSUPPORTED: no descriptor leads to it; PERMISSION, CLOSED as above; STALE: a peer truncated it.
+ *  @return OK; NO_SPACE with the count set; UNSUPPORTED: no descriptor leads to it, or a segment's for READ_ONLY or PyTorch; PERMISSION, CLOSED as above; STALE: a peer truncated it.
  *  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_export_fds(shmalloc_storage *storage, const shmalloc_export_params *params,
                                                          int32_t *out_fds, size_t *inout_count, shmalloc_error *err);
@@ -135,7 +135,8 @@ SHMALLOC_API shmalloc_status shmalloc_storage_import(const uint8_t *bytes, size_
 SHMALLOC_API shmalloc_status shmalloc_storage_revoke(shmalloc_storage *storage, shmalloc_error *err);
 
 /** @brief Send storages over a unix socket (stream or seqpacket) in one message, with all that the receiver needs. All of them go or none,
- *  and no rights of one process over the other are needed. Memory whose descriptor is on the way is held by the socket. A stream socket
+ *  and no rights of one process over the other are needed. Memory whose descriptor is on the way is held by the socket; of a segment
+ *  that is the segment: a storage in it that is released here is kept for the export's time to live. A stream socket
  *  that takes part of the message is waited for, non-blocking or not; when it breaks then, it is of no more use.
  *  @param socket (borrowed) connected
  *  @param storages (array count)(borrowed)

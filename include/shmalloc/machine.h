@@ -26,7 +26,9 @@ typedef enum shmalloc_object_flags {
   SHMALLOC_OBJECT_UNCERTAIN = 16 /**< there may be holders that can't be seen from here */
 } shmalloc_object_flags;
 
-/** One shared object. Handed to shmalloc_object_fn; struct_size is what the library knows. */
+/** One shared object. Handed to shmalloc_object_fn; struct_size is what the library knows. A segment of kind SHARED is two of them, seen with
+ *  the prefix "shmalloc": memfd:shmalloc_control, and memfd:shmalloc_segment or deleted:/#number, whose size is what it may grow to. The
+ *  storages in it can't be seen from outside. */
 typedef struct shmalloc_object_info {
   size_t struct_size;
   uint64_t size;       /**< bytes */

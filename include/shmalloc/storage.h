@@ -275,7 +275,7 @@ SHMALLOC_API shmalloc_status shmalloc_storage_grow(shmalloc_storage *storage, si
 /** @brief From here on nobody writes it, neither this process nor those that open it later.
  *  @param storage (borrowed)
  *  @return OK, also when it is so already; BUSY: pinned for writing, or another process maps it writable; UNSUPPORTED: only nameless objects have
- *  seals, and what is still written here must be sealed before it is exported READ_ONLY; STALE: a peer truncated it; CLOSED.  Threading: any; nobody may write meanwhile. Call: work. Since: 0.1 */
+ *  seals, storages in segments do not (see ISOLATED), and what is still written here must be sealed before it is exported READ_ONLY; STALE: a peer truncated it; CLOSED.  Threading: any; nobody may write meanwhile. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_seal(shmalloc_storage *storage, shmalloc_error *err);
 
 #ifdef __cplusplus

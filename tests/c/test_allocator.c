@@ -12,10 +12,12 @@ static void create_makes_each_kind(void **state) {
     shmalloc_allocator_kind kind, real;
     uint32_t capabilities;
   } cases[] = {
-      {SHMALLOC_ALLOCATOR_KIND_DEFAULT, SHMALLOC_ALLOCATOR_KIND_MAP, SHMALLOC_CAPABILITY_EXPORT | SHMALLOC_CAPABILITY_GROW},
+      {SHMALLOC_ALLOCATOR_KIND_DEFAULT, SHMALLOC_ALLOCATOR_KIND_SHARED, SHMALLOC_CAPABILITY_EXPORT | SHMALLOC_CAPABILITY_GROW},
       {SHMALLOC_ALLOCATOR_KIND_DIRECT, SHMALLOC_ALLOCATOR_KIND_DIRECT, SHMALLOC_CAPABILITY_HOST_ACCESS},
       {SHMALLOC_ALLOCATOR_KIND_MAP, SHMALLOC_ALLOCATOR_KIND_MAP, SHMALLOC_CAPABILITY_READ_ONLY | SHMALLOC_CAPABILITY_EXPORT_BYTES},
       {SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED, SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED, SHMALLOC_CAPABILITY_EXPORT},
+      {SHMALLOC_ALLOCATOR_KIND_SHARED, SHMALLOC_ALLOCATOR_KIND_SHARED,
+       SHMALLOC_CAPABILITY_EXPORT_BYTES | SHMALLOC_CAPABILITY_HOST_ACCESS},
   };
   uint64_t last_id = 0;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
@@ -141,6 +143,11 @@ static void bad_settings_are_named(void **state) {
       {SHMALLOC_ALLOCATOR_KIND_DIRECT, "alignment:48", "power of two"},
       {SHMALLOC_ALLOCATOR_KIND_DIRECT, "alignment:8", "at least 16"},
       {SHMALLOC_ALLOCATOR_KIND_DIRECT, "prefix:x", "prefix"},
+      {SHMALLOC_ALLOCATOR_KIND_DEFAULT, "manager:x", "manager"},
+      {SHMALLOC_ALLOCATOR_KIND_SHARED, "mode:1000", "mode"},
+      {SHMALLOC_ALLOCATOR_KIND_SHARED, "segment_size:many", "segment_size"},
+      {SHMALLOC_ALLOCATOR_KIND_SHARED, "pages:gigantic", "pages"},
+      {SHMALLOC_ALLOCATOR_KIND_SHARED, "sealed:2", "sealed"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
     shmalloc_allocator_params params = SHMALLOC_INIT(shmalloc_allocator_params);
@@ -218,8 +225,36 @@ static void trim_refuses_unknown_bits(void **state) {
   uint64_t bytes = 5;
   FAILS(UNSUPPORTED, "trim", shmalloc_allocator_trim(NULL, 1U << 20, 0, &bytes, err));
   assert_int_equal(bytes, 5);
+  OK(shmalloc_allocator_trim(NULL, 0, 0, NULL, err)); /* What tests before left free. */
   OK(shmalloc_allocator_trim(NULL, 0, 0, &bytes, err));
   assert_int_equal(bytes, 0);
+}
+
+static void trim_gives_free_memory_of_segments_back(void **state) {
+  (void)state;
+  const struct held before = look();
+  shmalloc_allocator *allocator = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
+  shmalloc_storage *kept = NULL;
+  shmalloc_storage *large = NULL;
+  uint64_t bytes = 0;
+  OK(shmalloc_storage_create(allocator, 100, 0, NULL, &kept, err));
+  OK(shmalloc_storage_create(allocator, 40 << 20, 0, NULL, &large, err));
+  memset(shmalloc_storage_data(large), 1, 40 << 20);
+  shmalloc_storage_release(large);
+  OK(shmalloc_allocator_trim(allocator, SHMALLOC_TRIM_EXPIRED, 0, &bytes, err)); /* something else */
+  assert_int_equal(bytes, 0);
+  OK(shmalloc_allocator_trim(allocator, SHMALLOC_TRIM_FREE, 20 << 20, &bytes, err));
+  assert_in_range(bytes, 16 << 20, 40 << 20);
+  OK(shmalloc_allocator_trim(allocator, SHMALLOC_TRIM_FREE, 0, &bytes, err));
+  assert_in_range(bytes, 10 << 20, 40 << 20);
+  OK(shmalloc_storage_create(allocator, 40 << 20, 0, NULL, &large, err)); /* what was given back is taken again */
+  memset(shmalloc_storage_data(large), 2, 40 << 20);
+  shmalloc_storage_release(large);
+  shmalloc_storage_release(kept);
+  OK(shmalloc_allocator_trim(allocator, 0, 0, &bytes, err));
+  assert_true(bytes >= 40 << 20);
+  SAME(before); /* not even the segment */
+  shmalloc_allocator_release(allocator);
 }
 
 static void device_tells_of_the_host(void **state) {
@@ -247,6 +282,7 @@ int main(void) {
       cmocka_unit_test(current_is_replaced_only_while_unused),
       cmocka_unit_test(allocator_outlives_its_handle_while_storages_live),
       cmocka_unit_test(trim_refuses_unknown_bits),
+      cmocka_unit_test(trim_gives_free_memory_of_segments_back),
       cmocka_unit_test(device_tells_of_the_host),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

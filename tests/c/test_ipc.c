@@ -3,33 +3,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "support.h"
-
-struct handle {
-  uint8_t bytes[SHMALLOC_HANDLE_MAX];
-  size_t length;
-};
-
-static struct handle export_of(shmalloc_storage *storage, uint32_t flags, int64_t ttl_ns) {
-  shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
-  struct handle handle = {.length = SHMALLOC_HANDLE_MAX};
-  params.flags = flags;
-  params.ttl_ns = ttl_ns;
-  OK(shmalloc_storage_export(storage, &params, handle.bytes, &handle.length, err));
-  return handle;
-}
-
-static shmalloc_status import_of(const struct handle *handle, uint32_t flags, shmalloc_storage **out, shmalloc_error *err) {
-  shmalloc_import_params params = SHMALLOC_INIT(shmalloc_import_params);
-  params.flags = flags;
-  return shmalloc_storage_import(handle->bytes, handle->length, NULL, 0, &params, out, err);
-}
-
-static shmalloc_handle_info handle_info(const struct handle *handle) {
-  shmalloc_handle_info info = SHMALLOC_INIT(shmalloc_handle_info);
-  OK(shmalloc_handle_get_info(handle->bytes, handle->length, &info, err));
-  return info;
-}
+#include "handles.h"
 
 /* Writes the checksum anew, so that what follows the checksum is looked at. Bitwise, not the library's own code. */
 static void mend(struct handle *handle) {
@@ -113,13 +87,14 @@ static void every_route_leads_to_the_same_bytes(void **state) {
 static void descriptors_travel_beside_the_bytes(void **state) {
   (void)state;
   const struct held before = look();
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   shmalloc_storage *storage = NULL;
   shmalloc_storage *other = NULL;
   shmalloc_storage *imported = NULL;
   int32_t fds[2] = {-1, -1};
   size_t count = 0;
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &other, err));
+  OK(shmalloc_storage_create(map, 4096, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(map, 4096, 0, NULL, &other, err));
   struct handle handle = export_of(storage, SHMALLOC_EXPORT_DESCRIPTOR, SHMALLOC_TIME_DEFAULT);
   assert_int_equal(handle_info(&handle).route, SHMALLOC_HANDLE_ROUTE_DESCRIPTOR);
   FAILS(INVALID, "needs the descriptor", import_of(&handle, 0, &imported, err));
@@ -154,14 +129,16 @@ static void descriptors_travel_beside_the_bytes(void **state) {
   shmalloc_allocator_release(direct);
   shmalloc_storage_release(storage);
   shmalloc_storage_release(other);
+  shmalloc_allocator_release(map);
   SAME(before);
 }
 
 static void wrong_bytes_get_their_own_error(void **state) {
   (void)state;
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   shmalloc_storage *storage = NULL;
   shmalloc_storage *imported = NULL;
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(map, 4096, 0, NULL, &storage, err));
   const struct handle good = export_of(storage, 0, SHMALLOC_TIME_NONE);
   const struct held before = look();
   struct handle bad = good;
@@ -232,6 +209,7 @@ static void wrong_bytes_get_their_own_error(void **state) {
   assert_null(imported);
   SAME(before);
   shmalloc_storage_release(storage);
+  shmalloc_allocator_release(map);
 }
 
 static void text_survives_and_is_checked(void **state) {
@@ -281,9 +259,11 @@ static void text_survives_and_is_checked(void **state) {
 
 static void read_only_export_can_not_be_made_writable(void **state) {
   (void)state;
+  shmalloc_storage_params isolated = SHMALLOC_INIT(shmalloc_storage_params);
+  isolated.flags = SHMALLOC_STORAGE_ISOLATED;
   shmalloc_storage *storage = NULL;
   shmalloc_storage *imported = NULL;
-  OK(shmalloc_storage_create(NULL, 8192, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(NULL, 8192, 0, &isolated, &storage, err));
   char *data = shmalloc_storage_data(storage);
   strcpy(data, "look, don't touch");
   struct handle before = export_of(storage, 0, SHMALLOC_TIME_NONE);
@@ -325,6 +305,9 @@ static void read_only_export_can_not_be_made_writable(void **state) {
   OK(map_named(map, 4096, SHMALLOC_MAPPED_SHAREDMEM | SHMALLOC_MAPPED_KEEPFD, NULL, &storage, err));
   FAILS(UNSUPPORTED, "nameless", shmalloc_storage_export(storage, &params, handle.bytes, &length, err));
   shmalloc_storage_release(storage);
+  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err)); /* with neighbours, which the receiver could write */
+  FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_export(storage, &params, handle.bytes, &length, err));
+  shmalloc_storage_release(storage);
   shmalloc_allocator_release(map);
 }
 
@@ -342,7 +325,7 @@ static void exports_live_their_time_and_no_longer(void **state) {
   OK(import_of(&handle, 0, &imported, err));
   assert_string_equal(shmalloc_storage_data(imported), "kept");
   shmalloc_storage_release(imported);
-  OK(shmalloc_allocator_trim(NULL, 0, 0, &bytes, err)); /* its time is not up */
+  OK(shmalloc_allocator_trim(NULL, SHMALLOC_TRIM_EXPIRED, 0, &bytes, err)); /* its time is not up */
   assert_int_equal(bytes, 0);
   OK(import_of(&handle, 0, &imported, err));
   shmalloc_storage_release(imported);
@@ -388,30 +371,34 @@ static void exports_live_their_time_and_no_longer(void **state) {
 
 static void revoked_handles_are_stale_for_ever(void **state) {
   (void)state;
+  shmalloc_storage_params isolated = SHMALLOC_INIT(shmalloc_storage_params);
   shmalloc_storage *storage = NULL;
   shmalloc_storage *imported = NULL;
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
-  struct handle old = export_of(storage, 0, SHMALLOC_TIME_NONE);
-  OK(import_of(&old, 0, &imported, err));
-  OK(shmalloc_storage_revoke(storage, err));
-  strcpy(shmalloc_storage_data(storage), "those who have it keep it");
-  assert_string_equal(shmalloc_storage_data(imported), "those who have it keep it");
-  shmalloc_storage_release(imported);
-  imported = NULL;
-  FAILS(STALE, "", import_of(&old, 0, &imported, err));
-  /* Not even when descriptors of the same memory are given out afterwards. */
-  int32_t fds[8];
-  for (int i = 0; i < 8; ++i) {
-    size_t count = 1;
-    OK(shmalloc_storage_export_fds(storage, NULL, &fds[i], &count, err));
+  for (isolated.flags = 0; isolated.flags <= SHMALLOC_STORAGE_ISOLATED; isolated.flags += SHMALLOC_STORAGE_ISOLATED) {
+    OK(shmalloc_storage_create(NULL, 4096, 0, &isolated, &storage, err));
+    struct handle old = export_of(storage, 0, SHMALLOC_TIME_NONE);
+    OK(import_of(&old, 0, &imported, err));
+    OK(shmalloc_storage_revoke(storage, err));
+    strcpy(shmalloc_storage_data(storage), "those who have it keep it");
+    assert_string_equal(shmalloc_storage_data(imported), "those who have it keep it");
+    shmalloc_storage_release(imported);
+    imported = NULL;
+    FAILS(STALE, "", import_of(&old, 0, &imported, err));
+    /* Not even when descriptors of the same memory are given out afterwards. */
+    int32_t fds[8][2];
+    size_t count = 2;
+    for (int i = 0; i < 8; ++i) {
+      count = 2;
+      OK(shmalloc_storage_export_fds(storage, NULL, fds[i], &count, err));
+    }
+    FAILS(STALE, "", import_of(&old, 0, &imported, err));
+    for (size_t i = 0; i < 8 * count; ++i) close(fds[i / count][i % count]);
+    struct handle new = export_of(storage, 0, SHMALLOC_TIME_NONE);
+    OK(import_of(&new, 0, &imported, err));
+    shmalloc_storage_release(imported);
+    shmalloc_storage_release(storage);
+    FAILS(STALE, "", import_of(&new, 0, &imported, err));
   }
-  FAILS(STALE, "", import_of(&old, 0, &imported, err));
-  for (int i = 0; i < 8; ++i) close(fds[i]);
-  struct handle new = export_of(storage, 0, SHMALLOC_TIME_NONE);
-  OK(import_of(&new, 0, &imported, err));
-  shmalloc_storage_release(imported);
-  shmalloc_storage_release(storage);
-  FAILS(STALE, "", import_of(&new, 0, &imported, err));
   shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   OK(map_named(map, 4096, SHMALLOC_MAPPED_SHAREDMEM, NULL, &storage, err));
   FAILS(UNSUPPORTED, "name", shmalloc_storage_revoke(storage, err));
@@ -422,28 +409,41 @@ static void revoked_handles_are_stale_for_ever(void **state) {
 
 static void dead_exporters_and_replaced_names_are_told_apart(void **state) {
   (void)state;
-  int ends[2];
-  assert_int_equal(pipe(ends), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    shmalloc_storage *storage = NULL;
-    if (shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, NULL) != SHMALLOC_STATUS_OK) _exit(1);
-    struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
-    if (write(ends[1], &handle, sizeof handle) != sizeof handle) _exit(1);
-    pause();
-  }
   struct handle handle;
   shmalloc_storage *held = NULL;
   shmalloc_storage *imported = NULL;
-  assert_int_equal(read(ends[0], &handle, sizeof handle), sizeof handle);
-  OK(import_of(&handle, 0, &held, err));
-  kill(child, SIGKILL);
-  waitpid(child, NULL, 0);
-  memset(shmalloc_storage_data(held), 1, 4096); /* who has it keeps it */
-  FAILS(PEER_GONE, "is gone", import_of(&handle, 0, &imported, err));
-  shmalloc_storage_release(held);
-  close(ends[0]);
-  close(ends[1]);
+  for (int isolated = 0; isolated < 2; ++isolated) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      shmalloc_storage_params params = SHMALLOC_INIT(shmalloc_storage_params);
+      shmalloc_storage *storage = NULL;
+      params.flags = isolated ? SHMALLOC_STORAGE_ISOLATED : 0;
+      if (shmalloc_storage_create(NULL, 4096, 0, &params, &storage, NULL) != SHMALLOC_STATUS_OK) _exit(1);
+      handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
+      if (write(ends[1], &handle, sizeof handle) != sizeof handle) _exit(1);
+      pause();
+    }
+    assert_int_equal(read(ends[0], &handle, sizeof handle), sizeof handle);
+    OK(import_of(&handle, 0, &held, err));
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    memset(shmalloc_storage_data(held), 1, 4096); /* who has it keeps it */
+    if (isolated) {
+      FAILS(PEER_GONE, "is gone", import_of(&handle, 0, &imported, err));
+    } else { /* a process that has the segment asks nobody */
+      OK(import_of(&handle, 0, &imported, err));
+      assert_int_equal(((char *)shmalloc_storage_data(imported))[4095], 1);
+      shmalloc_storage_release(imported);
+      imported = NULL;
+    }
+    shmalloc_storage_release(held);
+    OK(shmalloc_allocator_trim(NULL, SHMALLOC_TRIM_FREE, 0, NULL, err)); /* now the memory has gone to the system */
+    FAILS(PEER_GONE, "is gone", import_of(&handle, 0, &imported, err));
+    close(ends[0]);
+    close(ends[1]);
+  }
 
   shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   const char *name = own("/shmalloc_again");

@@ -200,11 +200,47 @@ static void force_takes_the_name_and_leaves_the_memory(void **state) {
   shmalloc_allocator_release(map);
 }
 
+struct segment_seen {
+  int controls, data;
+  uint64_t resident;
+};
+static int32_t see_segments(const shmalloc_object_info *object, void *userdata) {
+  struct segment_seen *seen = userdata;
+  if (object->holder_pid != getpid()) return 0;
+  assert_int_equal(object->maker, SHMALLOC_OBJECT_MAKER_SHMALLOC);
+  if (strcmp(object->name, "memfd:shmalloc_control") == 0) ++seen->controls;
+  if (strcmp(object->name, "memfd:shmalloc_segment") == 0 || strncmp(object->name, "deleted:/#", 10) == 0) {
+    ++seen->data;
+    seen->resident += object->resident;
+    assert_int_equal(object->holders, 1);
+    assert_int_equal(object->state & SHMALLOC_OBJECT_ABANDONED, 0);
+  }
+  return 0;
+}
+
+static void walk_shows_segments(void **state) {
+  (void)state;
+  shmalloc_storage *storage = NULL;
+  settle();
+  struct segment_seen seen = {0};
+  OK(shmalloc_machine_walk(NULL, see_segments, &seen, err));
+  assert_int_equal(seen.controls + seen.data, 0);
+  OK(shmalloc_storage_create(NULL, 5 << 20, 0, NULL, &storage, err));
+  OK(shmalloc_machine_walk(NULL, see_segments, &seen, err));
+  assert_int_equal(seen.controls, 1);
+  assert_int_equal(seen.data, 1);
+  assert_in_range(seen.resident, 5 << 20, 64 << 20);
+  seen = (struct segment_seen){0};
+  OK(shmalloc_machine_walk("another", see_segments, &seen, err));
+  assert_int_equal(seen.controls + seen.data, 0);
+  shmalloc_storage_release(storage);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(describe_is_json_that_says_what_is_missing), cmocka_unit_test(walk_sees_who_holds_what),
       cmocka_unit_test(the_dead_leave_what_reclaim_takes),          cmocka_unit_test(reclaim_all_takes_only_what_nobody_holds),
-      cmocka_unit_test(force_takes_the_name_and_leaves_the_memory),
+      cmocka_unit_test(force_takes_the_name_and_leaves_the_memory), cmocka_unit_test(walk_shows_segments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

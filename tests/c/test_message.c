@@ -23,9 +23,8 @@ static void hang_up(struct sockets sockets) {
   close(sockets.other);
 }
 
-static void one_message_carries_up_to_253(void **state) {
-  (void)state;
-  const struct held before = look();
+/* Of the default allocator, which needs two descriptors for all of them, and of kind MAP, which needs one for each. */
+static void carry_up_to_253(shmalloc_allocator *from) {
   static const size_t counts[] = {1, 2, 16, SHMALLOC_MESSAGE_MAX};
   for (size_t t = 0; t < 2; ++t) {
     const struct sockets sockets = connected(types[t]);
@@ -34,11 +33,12 @@ static void one_message_carries_up_to_253(void **state) {
       shmalloc_storage *sent[SHMALLOC_MESSAGE_MAX];
       shmalloc_storage *received[SHMALLOC_MESSAGE_MAX] = {NULL};
       for (size_t i = 0; i < count; ++i) {
-        OK(shmalloc_storage_create(NULL, 100 + i, 0, NULL, &sent[i], err));
+        OK(shmalloc_storage_create(from, 100 + i, 0, NULL, &sent[i], err));
         memset(shmalloc_storage_data(sent[i]), (int)i, 100 + i);
       }
       OK(shmalloc_storage_send(sockets.one, sent, count, NULL, err));
-      for (size_t i = 0; i < count; ++i) shmalloc_storage_release(sent[i]); /* the socket holds them now */
+      for (size_t i = 0; i < count; ++i)
+        shmalloc_storage_release(sent[i]); /* the socket holds them now, or the export does for a while */
       size_t room = count - 1;
       if (room > 0) {
         FAILS(NO_SPACE, "room for", shmalloc_storage_receive(sockets.other, NULL, received, &room, err));
@@ -56,7 +56,36 @@ static void one_message_carries_up_to_253(void **state) {
     }
     hang_up(sockets);
   }
+}
+
+static void one_message_carries_up_to_253(void **state) {
+  (void)state;
+  const struct held before = look();
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
+  carry_up_to_253(map);
+  shmalloc_allocator_release(map);
   SAME(before);
+  carry_up_to_253(NULL);
+  const struct held one = look();
+  carry_up_to_253(NULL);
+  SAME(one); /* one segment carried them all */
+}
+
+/* With a time to live of nothing a released storage of a segment is gone, though the socket holds the segment. */
+static void a_segment_on_the_way_keeps_no_storage(void **state) {
+  (void)state;
+  const struct sockets sockets = connected(SOCK_STREAM);
+  shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
+  shmalloc_storage *storage = NULL;
+  shmalloc_storage *received = NULL;
+  size_t room = 1;
+  params.ttl_ns = SHMALLOC_TIME_NONE;
+  OK(shmalloc_storage_create(NULL, 100, 0, NULL, &storage, err));
+  OK(shmalloc_storage_send(sockets.one, &storage, 1, &params, err));
+  shmalloc_storage_release(storage);
+  FAILS(STALE, "released", shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
+  assert_null(received);
+  hang_up(sockets);
 }
 
 static void messages_keep_their_order_and_kinds(void **state) {
@@ -128,6 +157,11 @@ static void read_only_holds_over_sockets(void **state) {
   size_t room = 1;
   params.flags = SHMALLOC_EXPORT_READ_ONLY;
   OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
+  FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_send(sockets.one, &storage, 1, &params, err));
+  shmalloc_storage_release(storage);
+  shmalloc_storage_params isolated = SHMALLOC_INIT(shmalloc_storage_params);
+  isolated.flags = SHMALLOC_STORAGE_ISOLATED;
+  OK(shmalloc_storage_create(NULL, 4096, 0, &isolated, &storage, err));
   OK(shmalloc_storage_send(sockets.one, &storage, 1, &params, err));
   OK(shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
   FAILS(PERMISSION, "read-only", shmalloc_storage_pin(received, SHMALLOC_ACCESS_WRITE, NULL, NULL, err));
@@ -207,21 +241,25 @@ static void another_user_is_refused_when_asked(void **state) {
 struct raw {
   uint8_t bytes[4096];
   size_t length;
-  int fd;
+  int fds[2];
+  int count; /* of fds */
 };
-static struct raw record(void) {
+static struct raw record(uint32_t flags) {
   const struct sockets sockets = connected(SOCK_STREAM);
+  shmalloc_storage_params params = SHMALLOC_INIT(shmalloc_storage_params);
   shmalloc_storage *storage = NULL;
-  struct raw raw = {.fd = -1};
-  char control[CMSG_SPACE(sizeof(int))];
+  struct raw raw = {.fds = {-1, -1}};
+  char control[CMSG_SPACE(sizeof(int) * 2)];
+  params.flags = flags;
   struct iovec part = {raw.bytes, sizeof raw.bytes};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
+  OK(shmalloc_storage_create(NULL, 4096, 0, &params, &storage, err));
   OK(shmalloc_storage_send(sockets.one, &storage, 1, NULL, err));
   const ssize_t got = recvmsg(sockets.other, &message, MSG_CMSG_CLOEXEC);
   assert_true(got > 32);
   raw.length = (size_t)got;
-  memcpy(&raw.fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof raw.fd);
+  raw.count = (int)((CMSG_FIRSTHDR(&message)->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+  memcpy(raw.fds, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int) * (size_t)raw.count);
   shmalloc_storage_release(storage);
   hang_up(sockets);
   return raw;
@@ -237,28 +275,33 @@ static void send_raw(int socket, const struct raw *raw, int descriptors) {
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)descriptors);
-    for (int i = 0; i < descriptors; ++i) memcpy(CMSG_DATA(header) + (size_t)i * sizeof(int), &raw->fd, sizeof(int));
+    for (int i = 0; i < descriptors; ++i)
+      memcpy(CMSG_DATA(header) + (size_t)i * sizeof(int), &raw->fds[i % raw->count], sizeof(int));
   }
   assert_int_equal(sendmsg(socket, &message, MSG_NOSIGNAL), (ssize_t)raw->length);
 }
 
-static void hostile_messages_leave_nothing(void **state) {
-  (void)state;
-  const struct raw good = record();
+static void forget(const struct raw *raw) {
+  for (int i = 0; i < raw->count; ++i) close(raw->fds[i]);
+}
+
+static void try_hostile_messages(uint32_t flags) {
+  const struct raw good = record(flags);
+  /* What has a segment attached keeps it: here the maker himself. */
   const struct held before = look();
   for (size_t t = 0; t < 2; ++t) {
     for (size_t i = 0; i <= good.length + 8; ++i) {
       struct sockets sockets = connected(types[t]);
       struct raw bad = good;
-      int descriptors = 1;
+      int descriptors = good.count;
       int tolerated = 0;
       if (i < good.length) {
         bad.bytes[i] ^= 0x41;
         tolerated = (i == 6 || i == 7) || (i >= 24 && i < 32); /* minor version, reserved bytes */
       } else if (i == good.length) {
-        descriptors = 0;
+        --descriptors;
       } else if (i == good.length + 1) {
-        descriptors = 2;
+        ++descriptors;
       } else {
         bad.length = i - good.length - 1; /* a few bytes, and the end */
       }
@@ -282,13 +325,19 @@ static void hostile_messages_leave_nothing(void **state) {
     }
   }
   SAME(before);
-  close(good.fd);
+  forget(&good);
+}
+
+static void hostile_messages_leave_nothing(void **state) {
+  (void)state;
+  try_hostile_messages(SHMALLOC_STORAGE_ISOLATED);
+  try_hostile_messages(0);
 }
 
 /* A handle without a descriptor names what the receiver would open with his own rights: a message may not. */
 static void messages_open_nothing_by_name(void **state) {
   (void)state;
-  const struct raw good = record();
+  const struct raw good = record(SHMALLOC_STORAGE_ISOLATED);
   struct sockets sockets = connected(SOCK_STREAM);
   struct raw bad = good;
   bad.bytes[12] = 0; /* no descriptors */
@@ -306,7 +355,7 @@ static void messages_open_nothing_by_name(void **state) {
   FAILS(PERMISSION, "right", shmalloc_storage_receive(sockets.other, NULL, &received, &room, err));
   assert_null(received);
   hang_up(sockets);
-  close(good.fd);
+  forget(&good);
 }
 
 static void a_bad_datagram_does_not_block_those_behind_it(void **state) {
@@ -331,9 +380,10 @@ static void descriptor_table_full_at_receive_loses_nothing_of_ours(void **state)
   (void)state;
   const struct held before = look();
   const struct sockets sockets = connected(SOCK_STREAM);
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   shmalloc_storage *sent[8];
   shmalloc_storage *received[8] = {NULL};
-  for (int i = 0; i < 8; ++i) OK(shmalloc_storage_create(NULL, 100, 0, NULL, &sent[i], err));
+  for (int i = 0; i < 8; ++i) OK(shmalloc_storage_create(map, 100, 0, NULL, &sent[i], err));
   OK(shmalloc_storage_send(sockets.one, sent, 8, NULL, err));
   for (int i = 0; i < 8; ++i) shmalloc_storage_release(sent[i]);
   struct rlimit old;
@@ -348,6 +398,7 @@ static void descriptor_table_full_at_receive_loses_nothing_of_ours(void **state)
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
   assert_int_equal(status, SHMALLOC_STATUS_NO_SPACE);
   assert_non_null(strstr(error.message, "ulimit -n"));
+  shmalloc_allocator_release(map);
   hang_up(sockets);
   SAME(before);
 }
@@ -410,6 +461,7 @@ static void receiver_that_dies_in_the_middle_takes_nothing_along(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_message_carries_up_to_253),
+      cmocka_unit_test(a_segment_on_the_way_keeps_no_storage),
       cmocka_unit_test(messages_keep_their_order_and_kinds),
       cmocka_unit_test(a_counted_object_outlives_its_sender_on_the_way),
       cmocka_unit_test(read_only_holds_over_sockets),

@@ -241,21 +241,35 @@ static void copy_checks_bounds_and_moves_bytes(void **state) {
 static void large_copies_are_exact(void **state) {
   (void)state;
   const size_t size = (33 << 20) + 12345;
-  shmalloc_storage *a = NULL;
-  shmalloc_storage *b = NULL;
-  OK(shmalloc_storage_create(NULL, size, 0, NULL, &a, err));
-  OK(shmalloc_storage_create(NULL, size, 0, NULL, &b, err));
-  uint32_t *words = shmalloc_storage_data(a);
-  for (size_t i = 0; i < size / 4; ++i) words[i] = (uint32_t)(i * 2654435761U);
-  OK(shmalloc_storage_copy(b, 0, a, 0, SHMALLOC_SIZE_ALL, 0, 0, err));
-  assert_memory_equal(shmalloc_storage_data(a), shmalloc_storage_data(b), size);
-  /* Overlapping ones too, in both directions. */
-  OK(shmalloc_storage_copy(b, 1, b, 0, size - 1, 0, 0, err));
-  assert_memory_equal((char *)shmalloc_storage_data(b) + 1, shmalloc_storage_data(a), size - 1);
-  OK(shmalloc_storage_copy(b, 0, b, 1, size - 1, 0, 0, err));
-  assert_memory_equal(shmalloc_storage_data(b), shmalloc_storage_data(a), size - 1);
-  shmalloc_storage_release(a);
-  shmalloc_storage_release(b);
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
+  /* The default; what a peer could truncate, which the kernel copies for us; what nobody can, which is copied directly. */
+  const struct {
+    shmalloc_allocator *allocator;
+    uint32_t mapped;
+  } cases[] = {{NULL, 0}, {map, SHMALLOC_MAPPED_SHAREDMEM}, {map, 0}};
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
+    shmalloc_storage *a = NULL;
+    shmalloc_storage *b = NULL;
+    OK(map_named(cases[c].allocator, size, cases[c].mapped, NULL, &a, err));
+    OK(map_named(cases[c].allocator, size, cases[c].mapped, NULL, &b, err));
+    uint32_t *words = shmalloc_storage_data(a);
+    for (size_t i = 0; i < size / 4; ++i) words[i] = (uint32_t)(i * 2654435761U);
+    OK(shmalloc_storage_copy(b, 0, a, 0, SHMALLOC_SIZE_ALL, 0, 0, err));
+    assert_memory_equal(shmalloc_storage_data(a), shmalloc_storage_data(b), size);
+    /* Overlapping ones too, in both directions, at any distance. */
+    static const size_t distances[] = {1, 3, 7, 8, 63, 4097, 70000};
+    for (size_t d = 0; d < sizeof distances / sizeof *distances; ++d) {
+      const size_t by = distances[d];
+      OK(shmalloc_storage_copy(b, by, b, 0, size - by, 0, 0, err));
+      assert_memory_equal((char *)shmalloc_storage_data(b) + by, shmalloc_storage_data(a), size - by);
+      OK(shmalloc_storage_copy(b, 0, b, by, size - by, 0, 0, err));
+      assert_memory_equal(shmalloc_storage_data(b), shmalloc_storage_data(a), size - by);
+      OK(shmalloc_storage_copy(b, 0, a, 0, size, 0, 0, err));
+    }
+    shmalloc_storage_release(a);
+    shmalloc_storage_release(b);
+  }
+  shmalloc_allocator_release(map);
 }
 
 int main(void) {

@@ -28,7 +28,9 @@ static void pin_keeps_memory_where_it_is(void **state) {
   shmalloc_storage_unpin(storage, SHMALLOC_ACCESS_DEFAULT);
   FAILS(BUSY, "pinned 1 times", shmalloc_storage_share(storage, NULL, 0, err));
   shmalloc_storage_unpin(storage, SHMALLOC_ACCESS_READ);
-  OK(shmalloc_storage_share(storage, NULL, 0, err));
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL); /* whose memory can be seen to go */
+  OK(shmalloc_storage_share(storage, map, 0, err));
+  shmalloc_allocator_release(map);
   FAILS(INVALID, "access 5", shmalloc_storage_pin(storage, (shmalloc_access)5, NULL, NULL, err));
   FAILS(INVALID, "storage", shmalloc_storage_pin(NULL, SHMALLOC_ACCESS_READ, NULL, NULL, err));
 
@@ -44,6 +46,7 @@ static void pin_keeps_memory_where_it_is(void **state) {
 
 static void share_moves_the_bytes_for_every_holder(void **state) {
   (void)state;
+  settle();
   const struct held before = look();
   shmalloc_storage *storage = NULL;
   static char memory[5000];
@@ -73,6 +76,7 @@ static void share_moves_the_bytes_for_every_holder(void **state) {
   assert_int_equal(data[0], 'c');
   shmalloc_storage_release(storage);
   shmalloc_storage_release(storage);
+  settle(); /* The segment that was made for it goes. */
   SAME(before);
 }
 
@@ -96,6 +100,20 @@ static void share_into_other_allocators(void **state) {
   assert_int_equal(info.live_bytes, 64);
   OK(shmalloc_storage_close(storage, err));
   FAILS(CLOSED, "closed", shmalloc_storage_share(storage, NULL, 0, err));
+  shmalloc_storage_release(storage);
+
+  /* Into a segment, whose allocator counts it once, and outlives its handle. */
+  shmalloc_allocator *shared = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
+  OK(shmalloc_storage_create(direct, 64, 0, NULL, &storage, err));
+  strcpy(shmalloc_storage_data(storage), "move me");
+  OK(shmalloc_storage_share(storage, shared, 0, err));
+  OK(shmalloc_allocator_get_info(shared, &info, err));
+  assert_int_equal(info.live_storages, 1);
+  assert_int_equal(info.live_bytes, 64);
+  assert_int_equal(info_of(storage).allocator_id, info.id);
+  shmalloc_allocator_release(shared);
+  assert_string_equal(shmalloc_storage_data(storage), "move me");
+  OK(shmalloc_storage_close(storage, err));
   FAILS(INVALID, "storage", shmalloc_storage_share(NULL, NULL, 0, err));
   shmalloc_storage_release(storage);
   shmalloc_allocator_release(direct);
@@ -105,6 +123,7 @@ static void share_into_other_allocators(void **state) {
 
 static void grow_keeps_address_and_bytes(void **state) {
   (void)state;
+  settle();
   const struct held before = look();
   shmalloc_storage_params params = SHMALLOC_INIT(shmalloc_storage_params);
   shmalloc_storage *storage = NULL;
@@ -146,23 +165,38 @@ static void grow_keeps_address_and_bytes(void **state) {
   OK(shmalloc_storage_close(storage, err));
   FAILS(CLOSED, "closed", shmalloc_storage_grow(storage, 10, 0, err));
   shmalloc_storage_release(storage);
-  OK(shmalloc_storage_create(NULL, 100, 0, NULL, &storage, err));
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
+  OK(shmalloc_storage_create(map, 100, 0, NULL, &storage, err));
   FAILS(NO_SPACE, "capacity", shmalloc_storage_grow(storage, 101, 0, err));
+  shmalloc_storage_release(storage);
+  shmalloc_allocator_release(map);
+  OK(shmalloc_storage_create(NULL, 100, 0, NULL, &storage, err)); /* among others, with one behind it */
+  FAILS(UNSUPPORTED, "capacity", shmalloc_storage_grow(storage, 101, 0, err));
+  OK(shmalloc_storage_grow(storage, 100, 0, err)); /* not more than now */
   shmalloc_storage_release(storage);
   shmalloc_allocator *direct = make_allocator(SHMALLOC_ALLOCATOR_KIND_DIRECT, NULL);
   OK(shmalloc_storage_create(direct, 100, 0, NULL, &storage, err));
   FAILS(UNSUPPORTED, "grow", shmalloc_storage_grow(storage, 101, 0, err));
   shmalloc_storage_release(storage);
   shmalloc_allocator_release(direct);
+  settle();
   SAME(before);
 }
 
 static void seal_ends_all_writing(void **state) {
   (void)state;
+  settle();
   const struct held before = look();
+  shmalloc_storage_params isolated = SHMALLOC_INIT(shmalloc_storage_params);
   shmalloc_storage *storage = NULL;
   void *data = NULL;
   OK(shmalloc_storage_create(NULL, 8192, 0, NULL, &storage, err));
+  FAILS(UNSUPPORTED, "ISOLATED", shmalloc_storage_seal(storage, err)); /* neighbours would be sealed too */
+  strcpy(shmalloc_storage_data(storage), "writable");
+  shmalloc_storage_release(storage);
+  settle();
+  isolated.flags = SHMALLOC_STORAGE_ISOLATED;
+  OK(shmalloc_storage_create(NULL, 8192, 0, &isolated, &storage, err));
   strcpy(shmalloc_storage_data(storage), "for ever");
   OK(shmalloc_storage_pin(storage, SHMALLOC_ACCESS_WRITE, &data, NULL, err));
   FAILS(BUSY, "pinned", shmalloc_storage_seal(storage, err));
@@ -230,11 +264,20 @@ static void seal_ends_all_writing(void **state) {
 static void close_is_for_all_and_only_once(void **state) {
   (void)state;
   const struct held before = look();
+  shmalloc_allocator *map = make_allocator(SHMALLOC_ALLOCATOR_KIND_MAP, NULL);
   shmalloc_storage *storage = NULL;
+  OK(shmalloc_storage_create(map, 4096, 0, NULL, &storage, err));
+  OK(shmalloc_storage_close(storage, err));
+  SAME(before); /* given back though a reference is left */
+  shmalloc_storage_release(storage);
+  shmalloc_allocator_release(map);
   OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &storage, err));
   shmalloc_storage_retain(storage);
   OK(shmalloc_storage_close(storage, err));
-  SAME(before);
+  shmalloc_storage *next = NULL;
+  OK(shmalloc_storage_create(NULL, 4096, 0, NULL, &next, err)); /* its memory is free again, its handle is still closed */
+  memset(shmalloc_storage_data(next), 1, 4096);
+  shmalloc_storage_release(next);
   assert_null(shmalloc_storage_data(storage));
   assert_int_equal(shmalloc_storage_size(storage), 0);
   assert_int_equal(info_of(storage).state, SHMALLOC_STORAGE_STATE_CLOSED);

@@ -181,6 +181,8 @@ TEST(the_default_kind_needs_no_room_there) {
   EXPECT(OK, shmalloc_storage_export(storage, NULL, handle, &length, &err));
   EXPECT(OK, shmalloc_storage_import(handle, length, NULL, 0, NULL, &copy, &err));
   CHECK(wrong_byte(copy, 3) == SIZE_MAX);
+  shmalloc_storage_release(copy);
+  shmalloc_storage_release(storage);
 }
 
 RUN(cmocka_unit_test(too_much_is_no_space_and_leaves_nothing),

@@ -10,7 +10,7 @@ import unittest
 
 import shmalloc
 import support
-from shmalloc import Route, State, Status, Storage
+from shmalloc import Allocator, Route, State, Status, Storage
 from support import PREFIX, Case, holdings, names
 
 
@@ -42,7 +42,8 @@ class Handles(Case):
         self.assertEqual(shmalloc.handle_info(Storage(0).export()).route, Route.EMPTY)
 
     def test_read_only_export_can_not_be_written(self):
-        storage, peer = Storage(4096), self.peer()
+        self.raises(Status.UNSUPPORTED, Storage(4096).export, read_only=True)  # it has neighbours
+        storage, peer = Storage(4096, isolated=True), self.peer()
         storage.view()[:3] = b'abc'
         keep = storage.view(write=False)
         peer.do('s = Storage.import_(handle)', handle=storage.export(read_only=True))
@@ -72,7 +73,17 @@ class Handles(Case):
         self.raises(Status.STALE, Storage.import_, owner.ask('g'))
 
     def test_export_is_forgotten_when_its_time_is_over(self):
-        storage = Storage(100)
+        neighbour = Storage(100)
+        handle = neighbour.export(ttl=0.02)
+        neighbour.release()
+        self.assertEqual(Allocator.current().info.live_storages, 0)
+        self.assertEqual(Allocator.current().statistics()['pending'].current, 1)
+        time.sleep(0.03)
+        self.assertGreaterEqual(shmalloc.trim(shmalloc.Trim.EXPIRED), 100)
+        self.assertEqual(Allocator.current().statistics()['pending'].current, 0)
+        self.raises(Status.STALE, Storage.import_, handle)
+        shmalloc.trim()
+        storage = Storage(100, isolated=True)
         handle = storage.export(ttl=0.02)
         storage.release()
         self.assertTrue(holdings() != self.before)
@@ -148,16 +159,18 @@ class Sockets(Case):
     def test_seqpacket_and_read_only(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
-            Storage(100).send(ours, read_only=True)
+            Storage(100, isolated=True).send(ours, read_only=True)
             got = Storage.receive(theirs)
             self.assertIn(State.READ_ONLY, got.info.state)
-            Storage(100).send(ours)
+            storage = Storage(100)  # of a segment the socket holds the segment, not the storage in it
+            storage.send(ours)
             self.assertTrue(Storage.receive(theirs, read_only=True).view().readonly)
 
     def test_no_room_leaves_the_message(self):
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            shmalloc.send(ours, [Storage(1), Storage(2)])
+            sent = [Storage(1), Storage(2)]
+            shmalloc.send(ours, sent)
             self.raises(Status.NO_SPACE, Storage.receive, theirs)
             self.assertEqual([s.size for s in shmalloc.receive(theirs)], [1, 2])
 
@@ -189,15 +202,15 @@ class Sockets(Case):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.settimeout(0.05)
-            sent = 0
+            sent, storage, last = 0, Storage(1), Storage(3)
             with self.assertRaises(shmalloc.WaitTimeoutError):
                 while True:
-                    Storage(1).send(ours)
+                    storage.send(ours)
                     sent += 1
             self.assertGreater(sent, 0)
             for _ in range(sent):
                 Storage.receive(theirs)
-            Storage(3).send(ours)
+            last.send(ours)
             self.assertEqual(Storage.receive(theirs).size, 3)
 
     def test_bytes_of_a_stranger_are_corrupt(self):
@@ -209,7 +222,8 @@ class Sockets(Case):
     def test_same_user(self):
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            Storage(4).send(ours)
+            storage = Storage(4)
+            storage.send(ours)
             self.assertEqual(Storage.receive(theirs, same_user=True).size, 4)
 
 

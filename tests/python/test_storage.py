@@ -126,7 +126,8 @@ class Views(Case):
             numpy.frombuffer(view, 'u1').flags.writeable = True
 
     def test_sealed_storage_has_only_read_views(self):
-        storage = Storage(100)
+        self.raises(Status.UNSUPPORTED, Storage(100).seal)  # its neighbours would be too
+        storage = Storage(100, isolated=True)
         with storage.view() as view:
             view[:3] = b'abc'
             self.raises(Status.BUSY, storage.seal)

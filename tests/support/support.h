@@ -87,6 +87,14 @@ static inline struct held look(void) {
   return held;
 }
 
+/* The default allocator's segments go, and what it keeps for good (where its pages come from) is there: what is held can be compared. */
+static inline void settle(void) {
+  shmalloc_storage *storage = NULL;
+  if (shmalloc_storage_create(NULL, 1, SHMALLOC_STREAM_DEFAULT, NULL, &storage, NULL) == SHMALLOC_STATUS_OK)
+    shmalloc_storage_release(storage);
+  shmalloc_allocator_trim(NULL, SHMALLOC_TRIM_FREE, 0, NULL, NULL);
+}
+
 #define SAME(before)                                          \
   do {                                                        \
     const struct held now_ = look();                          \

@@ -13,12 +13,13 @@ The library is loaded at the first call: SHMALLOC_LIBRARY names it, else the sys
 only those who talk to PyTorch need; `shmalloc._raw` is the C interface as it is.
 """
 from . import _raw
-from ._enums import (Access, Capability, DeviceType, Format, History, Kind, LogLevel, Maker, Mapped, ObjectState, Reset, Route,
+from ._enums import (Access, Capability, ChannelState, DeviceType, Format, History, Kind, LogLevel, Maker, Mapped, ObjectState, Reset, Route,
                      SnapshotFormat, StatPool, State, Status, Trim)
 from ._errors import (BackendError, BusyError, ClosedError, CorruptError, ExistsError, InternalError, InvalidError, NoSpaceError,
                       NotFoundError, OutOfMemoryError, PeerGoneError, PermissionDeniedError, ShmallocError, StaleError,
                       SystemCallError, UnsupportedError, VersionError, WaitInterruptedError, WaitTimeoutError)
 from .allocator import Allocator, AllocatorInfo, DeviceInfo, Stat, device, device_info, trim
+from .channel import Channel, ChannelInfo
 from .ipc import HandleInfo, handle_from_text, handle_info, handle_to_text, receive, send
 from .log import set_log
 from .machine import SharedObject, describe, format_size, make_name, reclaim, walk
@@ -33,7 +34,7 @@ def library_version() -> str:
 
 
 __all__ = [
-    'Access', 'Allocator', 'AllocatorInfo', 'BackendError', 'BusyError', 'Capability', 'ClosedError', 'CorruptError',
+    'Access', 'Allocator', 'AllocatorInfo', 'BackendError', 'BusyError', 'Capability', 'Channel', 'ChannelInfo', 'ChannelState', 'ClosedError', 'CorruptError',
     'DeviceInfo', 'DeviceType', 'ExistsError', 'Format', 'HandleInfo', 'History', 'InternalError', 'InvalidError', 'Kind',
     'LogLevel', 'Maker', 'Mapped', 'NoSpaceError', 'NotFoundError', 'ObjectState', 'OutOfMemoryError', 'PeerGoneError',
     'PermissionDeniedError', 'Reset', 'Route', 'SharedObject', 'ShmallocError', 'SnapshotFormat', 'StaleError', 'Stat',

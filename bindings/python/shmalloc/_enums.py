@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     DIRECT = _C['SHMALLOC_ALLOCATOR_KIND_DIRECT']
     MAP = _C['SHMALLOC_ALLOCATOR_KIND_MAP']
     MAP_REFCOUNTED = _C['SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED']
+    SHARED = _C['SHMALLOC_ALLOCATOR_KIND_SHARED']
 
 
 class DeviceType(enum.IntEnum):
@@ -146,11 +147,18 @@ class ObjectState(enum.IntFlag):
     UNCERTAIN = _C['SHMALLOC_OBJECT_UNCERTAIN']
 
 
+class ChannelState(enum.IntFlag):
+    """What a channel is now."""
+
+    CLOSED = _C['SHMALLOC_CHANNEL_STATE_CLOSED']
+
+
 class Trim(enum.IntFlag):
     """What trim gives back."""
 
     DEFERRED = _C['SHMALLOC_TRIM_DEFERRED']
     EXPIRED = _C['SHMALLOC_TRIM_EXPIRED']
+    FREE = _C['SHMALLOC_TRIM_FREE']
 
 
 class StatPool(enum.IntEnum):

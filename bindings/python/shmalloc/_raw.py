@@ -39,6 +39,8 @@ CONSTANTS = {
     'SHMALLOC_STATUS_FORCE32': 0x7fffffff,
     'SHMALLOC_LOG_LEVEL_NONE': 0, 'SHMALLOC_LOG_LEVEL_ERROR': 1, 'SHMALLOC_LOG_LEVEL_WARNING': 2, 'SHMALLOC_LOG_LEVEL_NOTE': 3,
     'SHMALLOC_LOG_LEVEL_FORCE32': 0x7fffffff,
+    # channel.h
+    'SHMALLOC_CHANNEL_NO_RECORD': 1, 'SHMALLOC_CHANNEL_STATE_CLOSED': 1,
     # device.h
     'SHMALLOC_DEVICE_HOST': 0,
     'SHMALLOC_DEVICE_TYPE_HOST': 0, 'SHMALLOC_DEVICE_TYPE_CUDA': 2, 'SHMALLOC_DEVICE_TYPE_VULKAN': 7,
@@ -47,14 +49,15 @@ CONSTANTS = {
     'SHMALLOC_CAPABILITY_READ_ONLY': 8, 'SHMALLOC_CAPABILITY_GROW': 16, 'SHMALLOC_CAPABILITY_HUGE_PAGES': 32,
     # allocator.h
     'SHMALLOC_ALLOCATOR_KIND_DEFAULT': 0, 'SHMALLOC_ALLOCATOR_KIND_DIRECT': 1, 'SHMALLOC_ALLOCATOR_KIND_MAP': 2,
-    'SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED': 3, 'SHMALLOC_ALLOCATOR_KIND_FORCE32': 0x7fffffff,
+    'SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED': 3, 'SHMALLOC_ALLOCATOR_KIND_SHARED': 4,
+    'SHMALLOC_ALLOCATOR_KIND_FORCE32': 0x7fffffff,
     'SHMALLOC_ALLOCATOR_ENVIRONMENT': 1,
-    'SHMALLOC_TRIM_DEFERRED': 1, 'SHMALLOC_TRIM_EXPIRED': 2,
+    'SHMALLOC_TRIM_DEFERRED': 1, 'SHMALLOC_TRIM_EXPIRED': 2, 'SHMALLOC_TRIM_FREE': 4,
     # storage.h
     'SHMALLOC_MAPPED_SHARED': 1, 'SHMALLOC_MAPPED_SHAREDMEM': 2, 'SHMALLOC_MAPPED_EXCLUSIVE': 4, 'SHMALLOC_MAPPED_NOCREATE': 8,
     'SHMALLOC_MAPPED_KEEPFD': 16, 'SHMALLOC_MAPPED_FROMFD': 32, 'SHMALLOC_MAPPED_UNLINK': 64, 'SHMALLOC_MAPPED_NO_GROW': 128,
     'SHMALLOC_MAPPED_READ_ONLY': 256, 'SHMALLOC_MAPPED_MEMFD': 512, 'SHMALLOC_MAPPED_HUGETLB': 1024,
-    'SHMALLOC_STORAGE_ZEROED': 1,
+    'SHMALLOC_STORAGE_ZEROED': 1, 'SHMALLOC_STORAGE_ISOLATED': 2,
     'SHMALLOC_STORAGE_STATE_SHARED': 1, 'SHMALLOC_STORAGE_STATE_IMPORTED': 2, 'SHMALLOC_STORAGE_STATE_READ_ONLY': 4,
     'SHMALLOC_STORAGE_STATE_SEALED': 8, 'SHMALLOC_STORAGE_STATE_WRITE_SEALED': 16, 'SHMALLOC_STORAGE_STATE_IMMUTABLE': 32,
     'SHMALLOC_STORAGE_STATE_CLOSED': 64, 'SHMALLOC_STORAGE_STATE_FORKED': 128,
@@ -135,6 +138,16 @@ class HandleInfo(Structure):
                 ('pid', c_int32), ('version_major', c_uint16), ('version_minor', c_uint16)]
 
 
+class ChannelParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('capacity', c_uint64), ('record_size', c_uint32), ('flags', c_uint32)]
+
+
+class ChannelInfo(Structure):
+    _fields_ = [('struct_size', c_size_t), ('capacity', c_uint64), ('length', c_uint64), ('sent', c_uint64),
+                ('received', c_uint64), ('skipped', c_uint64), ('record_size', c_uint32), ('attached', c_uint32),
+                ('state', c_uint32), ('reserved', c_uint32)]
+
+
 class ObjectInfo(Structure):
     _fields_ = [('struct_size', c_size_t), ('size', c_uint64), ('resident', c_uint64), ('modified_ns', c_int64),
                 ('refcount', c_int64), ('maker', c_int32), ('state', c_uint32), ('holders', c_int32), ('holder_pid', c_int32),
@@ -174,6 +187,8 @@ STRUCTS = {
     'shmalloc_import_params': ImportParams,
     'shmalloc_handle_info': HandleInfo,
     'shmalloc_object_info': ObjectInfo,
+    'shmalloc_channel_params': ChannelParams,
+    'shmalloc_channel_info': ChannelInfo,
     'shmalloc_stat': Stat,
     'shmalloc_statistics': Statistics,
     'shmalloc_history_params': HistoryParams,
@@ -241,6 +256,16 @@ FUNCTIONS = {
     'shmalloc_handle_to_text': (_status, [_bytes, c_size_t, c_char_p, _length, _err]),
     'shmalloc_handle_from_text': (_status, [c_char_p, _bytes, _length, _err]),
     'shmalloc_handle_get_info': (_status, [_bytes, c_size_t, POINTER(HandleInfo), _err]),
+    # channel.h
+    'shmalloc_channel_create': (_status, [POINTER(ChannelParams), _out_handle, _err]),
+    'shmalloc_channel_open': (_status, [_handle, _out_handle, _err]),
+    'shmalloc_channel_retain': (None, [_handle]),
+    'shmalloc_channel_release': (None, [_handle]),
+    'shmalloc_channel_storage': (_status, [_handle, _out_handle, _err]),
+    'shmalloc_channel_send': (_status, [_handle, _handle, _bytes, c_size_t, c_int64, _err]),
+    'shmalloc_channel_receive': (_status, [_handle, _out_handle, _bytes, _length, c_int64, _err]),
+    'shmalloc_channel_close': (_status, [_handle, _err]),
+    'shmalloc_channel_get_info': (_status, [_handle, POINTER(ChannelInfo), _err]),
     # machine.h
     'shmalloc_machine_describe': (_status, [c_char_p, _length, _err]),
     'shmalloc_machine_walk': (_status, [c_char_p, object_fn, c_void_p, _err]),
@@ -257,6 +282,7 @@ FUNCTIONS = {
 
 # Contract `Call: leaf`: they keep the GIL, so a finalizer may call them; all others let it go.
 LEAF = frozenset({
+    'shmalloc_channel_retain', 'shmalloc_channel_storage', 'shmalloc_channel_get_info',
     'shmalloc_version', 'shmalloc_version_string', 'shmalloc_status_name', 'shmalloc_abi_lookup', 'shmalloc_format_size',
     'shmalloc_release_deferred', 'shmalloc_allocator_retain', 'shmalloc_storage_retain', 'shmalloc_storage_data',
     'shmalloc_storage_address', 'shmalloc_storage_size', 'shmalloc_storage_pin', 'shmalloc_storage_unpin',

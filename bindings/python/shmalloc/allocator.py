@@ -85,7 +85,8 @@ def settings_text(config: str | None, settings: dict[str, Any]) -> str:
 
 class Allocator:
     """Makes storages of one kind. Settings are keywords, or text in `config`: prefix, mode (0o600), populate,
-    export_ttl_ms, manager, numa_node, alignment; which kind takes which stands at shmalloc_allocator_params."""
+    export_ttl_ms, manager, numa_node, alignment, segment_size, growth, watermark, pages, sealed; which kind takes which stands at
+    shmalloc_allocator_params."""
 
     __slots__ = ('_reference',)
 

@@ -74,7 +74,7 @@ def handle_from_text(text: str) -> bytes:
     return bytes(room[:length.value])
 
 
-def _nanoseconds(seconds: float | None) -> int:
+def nanoseconds(seconds: float | None) -> int:
     """None: what is usual there; 0 (or less): no time at all; infinity: no end."""
     if seconds is None:
         return _C['SHMALLOC_TIME_DEFAULT']
@@ -88,7 +88,7 @@ def _nanoseconds(seconds: float | None) -> int:
 def export_params(format: Format, read_only: bool, descriptor: bool, counted: bool, ttl: float | None) -> _raw.ExportParams:
     """shmalloc_export_params."""
     params = _raw.make(_raw.ExportParams)
-    params.ttl_ns, params.format = _nanoseconds(ttl), format
+    params.ttl_ns, params.format = nanoseconds(ttl), format
     for flag, wanted in (('READ_ONLY', read_only), ('DESCRIPTOR', descriptor), ('COUNTED', counted)):
         params.flags |= _C[f'SHMALLOC_EXPORT_{flag}'] if wanted else 0
     return params
@@ -118,7 +118,7 @@ def export_descriptors(reference: Reference, params: _raw.ExportParams) -> list[
 
 def _import_params(read_only: bool, counted: bool, same_user: bool, timeout: float | None) -> _raw.ImportParams:
     params = _raw.make(_raw.ImportParams)
-    params.timeout_ns = _nanoseconds(timeout)
+    params.timeout_ns = nanoseconds(timeout)
     for flag, wanted in (('READ_ONLY', read_only), ('SAME_USER', same_user), ('COUNTED', counted)):
         params.flags |= _C[f'SHMALLOC_IMPORT_{flag}'] if wanted else 0
     return params

@@ -47,17 +47,24 @@ class Storage:
 
     def __init__(self, size: int, *, allocator: Allocator | None = None, name: str | os.PathLike | None = None,
                  mapped: Mapped | int = 0, fd: int | None = None, alignment: int = 0, capacity: int = 0, file_offset: int = 0,
-                 page_size: int = 0, zeroed: bool = False, mode: int = 0, numa_node: int | None = None) -> None:
-        """Make a storage, by default in a nameless object that can be sent. `mapped` says from what it is mapped: see
-        shmalloc_mapped_flags; `fd` implies FROMFD."""
+                 page_size: int = 0, zeroed: bool = False, isolated: bool = False, mode: int = 0,
+                 numa_node: int | None = None) -> None:
+        """Make a storage, by default in a segment with others, and not zeroed. `isolated` gives it pages and a descriptor of its
+        own, for receivers that must not see its neighbours or must not write; so does a `capacity` beyond the size. `mapped` says
+        from what it is mapped, see shmalloc_mapped_flags; `fd` implies FROMFD. What asks for an object of its own so (`mapped`,
+        `name`, `fd`, `file_offset`, `page_size`, `mode`) is of kind MAP, unless an allocator is given."""
         params = _raw.make(_raw.StorageParams)
         params.name, params.alignment, params.capacity = encoded(name), alignment, capacity
         params.file_offset, params.page_size, params.mode = file_offset, page_size, mode
-        params.flags = _raw.CONSTANTS['SHMALLOC_STORAGE_ZEROED'] if zeroed else 0
+        params.flags = (_raw.CONSTANTS['SHMALLOC_STORAGE_ZEROED'] if zeroed else 0) | (
+            _raw.CONSTANTS['SHMALLOC_STORAGE_ISOLATED'] if isolated else 0)
         params.mapped = mapped | (0 if fd is None else Mapped.FROMFD)
         params.fd = -1 if fd is None else fd
         if numa_node is not None:
             params.numa_node = -1 if numa_node < 0 else numa_node + 1
+        if allocator is None and (name is not None or params.mapped or file_offset or page_size or mode):
+            if Allocator.current().info.kind not in (Kind.MAP, Kind.MAP_REFCOUNTED):
+                allocator = Allocator(Kind.MAP)
         owner = allocator._reference if allocator else None
         self._hold(created('storage_create', owner, _size(size), 0, ctypes.byref(params)))
 
@@ -202,7 +209,8 @@ class Storage:
         call('storage_grow', self._ref(), _size(size), 0)
 
     def seal(self) -> None:
-        """From here on nobody writes it. BusyError: a writable view of it lives, or another process maps it writable."""
+        """From here on nobody writes it; for storages with pages of their own (`isolated`). BusyError: a writable view of it lives,
+        or another process maps it writable."""
         call('storage_seal', self._ref())
 
     # ---- to other processes ----
@@ -210,7 +218,8 @@ class Storage:
     def export(self, *, format: Format = Format.NATIVE, read_only: bool = False, descriptor: bool = False, counted: bool = False,
                ttl: float | None = None) -> bytes:
         """Bytes from which other processes of this machine open it, by import_. `ttl`: seconds that they stay good after the
-        release here; None: the allocator's, 0: not at all, math.inf: as long as this process lives."""
+        release here; None: the allocator's, 0: not at all, math.inf: as long as this process lives. `read_only` needs pages of
+        its own: `isolated`, or an allocator of kind MAP, without a name."""
         return ipc.export_handle(self._ref(), ipc.export_params(format, read_only, descriptor, counted, ttl))
 
     def export_text(self, **options: Any) -> str:
@@ -218,7 +227,8 @@ class Storage:
         return ipc.handle_to_text(self.export(**options))
 
     def export_fds(self, *, format: Format = Format.NATIVE, read_only: bool = False) -> list[int]:
-        """Its descriptors, for those who bring them to the receiver themselves. They are yours to close."""
+        """Its descriptors, for those who bring them to the receiver themselves. They are yours to close. A storage in a segment
+        has two, which lead to all that lies in the segment."""
         return ipc.export_descriptors(self._ref(), ipc.export_params(format, read_only, False, False, None))
 
     def revoke(self) -> None:

@@ -72,7 +72,7 @@ def _stop_manager(thread: threading.Thread, go: int, folder: str | None) -> None
 
 def to_torch(storage: Storage) -> torch.UntypedStorage:
     """A torch storage over the same memory, without a copy; torch shares it on with its own means. The memory lives as long as
-    either has it."""
+    either has it. It has an object of its own (`isolated`, or an allocator of kind MAP): torch maps whole ones."""
     import torch
     size = storage.size
     if not size:

@@ -60,7 +60,8 @@ class Allocator : public Handle {
   trace::Recorder &recorder() const { return *recorder_; }
   virtual void fill_statistics(shmalloc_statistics *out) { recorder_->fill(out); }
   virtual void reset_statistics(std::uint32_t what) { recorder_->statistics.reset(what); }
-  // Its segments, with the free parts of each as blocks; those in use are added by the caller. False: each storage is one.
+  // Its segments, without their blocks: the caller finds those in use, and free is what lies between. False: each storage is one.
+  // Runs with no lock held.
   virtual bool visit_segments(std::vector<trace::Segment> *) { return false; }
 
   // Held across fork.

@@ -15,7 +15,7 @@ namespace shmalloc {
 // Set when the process has begun to exit: from then on no callback runs, and nothing is kept for later.
 inline constinit std::atomic<bool> exiting{false};
 
-enum class HandleType : std::uint32_t { allocator = 0x416c6c6f, storage = 0x53746f72, dead = 0x64656164 };
+enum class HandleType : std::uint32_t { allocator = 0x416c6c6f, storage = 0x53746f72, channel = 0x4368616e, dead = 0x64656164 };
 
 class Handle {
  public:
@@ -29,7 +29,7 @@ class Handle {
   bool retain_if_alive() {
     std::uint64_t count = references_.load(std::memory_order_relaxed);
     while (count != 0) {
-      if (references_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
+      if (references_.compare_exchange_weak(count, count + 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
     }
     return false;
   }

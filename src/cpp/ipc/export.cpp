@@ -33,13 +33,15 @@ Error no_object() {
               "private memory can't be opened by others: shmalloc_storage_share makes it shareable");
 }
 
+Error not_for_torch() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "the storage lies in a segment with others, which PyTorch can't open: make it with ISOLATED, or of kind MAP");
+}
+
 // The object behind a storage, made ready for what is asked: sealed against new writers for a read-only export, if `seal` says that the
 // export is going to happen.
 Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags, bool seal) {
-  if (memory.shared() != nullptr) {
-    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
-                "the storage lies in a segment with others, which PyTorch can't open: make it with ISOLATED, or of kind MAP");
-  }
+  if (memory.shared() != nullptr) return not_for_torch();
   SharedObject *object = memory.object();
   if (object == nullptr || object->private_view) return no_object();
   if (object->empty) return object;
@@ -79,17 +81,27 @@ std::int64_t deadline_of(std::int64_t ttl_ns, std::uint64_t default_ms) {
   return ttl > std::numeric_limits<std::int64_t>::max() - now ? std::numeric_limits<std::int64_t>::max() : now + ttl;
 }
 
+// Descriptors are for receivers who need not trust us, and what has a name can be cut short.
+Error no_descriptors() {
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "segments with names are opened by a handle's bytes alone, not by descriptors or messages");
+}
+
 Error no_read_only() {
   return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
               "what lies in a segment with others can't be exported READ_ONLY: make it with ISOLATED, or of kind MAP");
 }
 
-// A slot of a segment.
-Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
-  if ((flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
-  if (memory.read_only) return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be exported");
-  SHMALLOC_TRY(ticket, memory.ticket());
-  const Segment &segment = *memory.segment;
+// The two descriptors of a segment are for those who read our handles.
+Result<void> check_segment_export(SharedMemory &memory, const shmalloc_export_params &params) {
+  if (params.format != SHMALLOC_HANDLE_FORMAT_NATIVE) return not_for_torch();
+  if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+  if (!memory.segment->name().empty()) return no_descriptors();
+  return {};
+}
+
+// A slot of a segment; or, with the empty ticket, the segment alone.
+Result<HandleBytes> slot_handle(const Segment &segment, const Ticket &ticket, std::uint32_t flags) {
   HandleBytes out;
   wire::Handle handle;
   static_assert(wire::kSegmentKind == SHMALLOC_ALLOCATOR_KIND_SHARED);
@@ -98,11 +110,7 @@ Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
   handle.offset = ticket.offset;
   handle.route = SHMALLOC_HANDLE_ROUTE_PROCESS;
   if ((flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0) {
-    // Descriptors are for receivers who need not trust us, and what has a name can be cut short.
-    if (!segment.name().empty()) {
-      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
-                  "segments with names are opened by a handle's bytes alone, not by descriptors or messages");
-    }
+    if (!segment.name().empty()) return no_descriptors();
     handle.route = SHMALLOC_HANDLE_ROUTE_DESCRIPTOR;
   } else if (!segment.name().empty()) {
     handle.route = SHMALLOC_HANDLE_ROUTE_SHM;
@@ -118,12 +126,19 @@ Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
   handle.data_device = segment.head().data_device;
   handle.data_inode = segment.head().data_inode;
   handle.data_born_ns = segment.head().data_born_ns;
-  std::memcpy(handle.segment, ticket.id, sizeof handle.segment);
+  std::memcpy(handle.segment, segment.id(), sizeof handle.segment);
   handle.slot = ticket.slot;
   handle.generation = ticket.generation;
   out.route = static_cast<shmalloc_handle_route>(handle.route);
   out.length = wire::encode(handle, out.bytes);
   return out;
+}
+
+Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
+  if ((flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+  if (memory.read_only) return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be exported");
+  SHMALLOC_TRY(ticket, memory.ticket());
+  return slot_handle(*memory.segment, ticket, flags);
 }
 
 Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, std::uint32_t flags, std::size_t room) {
@@ -199,6 +214,8 @@ Result<HandleBytes> torch_handle(Memory &memory, const shmalloc_export_params &p
 
 }  // namespace
 
+Result<HandleBytes> segment_bytes(const Segment &segment) { return slot_handle(segment, Ticket(), 0); }
+
 Result<void> check_export(const shmalloc_export_params &params) {
   if ((params.flags & ~kFlags) != 0) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "export flags %#x are not known to this version", params.flags & ~kFlags);
@@ -236,7 +253,7 @@ Result<int> count_descriptors(Storage &storage, const shmalloc_export_params &pa
   SHMALLOC_CHECK(check_export(params));
   return storage.with_memory([&](Memory &memory) -> Result<int> {
     if (memory.shared() != nullptr) {
-      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+      SHMALLOC_CHECK(check_segment_export(*memory.shared(), params));
       return 2;
     }
     SHMALLOC_TRY(object, prepare(memory, params.flags, false));
@@ -248,8 +265,8 @@ Result<Descriptors> export_descriptors(Storage &storage, const shmalloc_export_p
   SHMALLOC_CHECK(check_export(params));
   return storage.with_memory([&](Memory &memory) -> Result<Descriptors> {
     Descriptors out;
-    if (const SharedMemory *shared = memory.shared(); shared != nullptr) {
-      if ((params.flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
+    if (SharedMemory *shared = memory.shared(); shared != nullptr) {
+      SHMALLOC_CHECK(check_segment_export(*shared, params));
       SHMALLOC_TRY(control, os::duplicate(shared->segment->control_fd()));
       SHMALLOC_TRY(data, os::duplicate(shared->segment->data_fd()));
       out.fds[0] = std::move(control);

@@ -155,7 +155,12 @@ Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::si
                   "the message has a handle without the descriptors that show its sender's right to it");
     SHMALLOC_CHECK(check_shown(fds[0], handle));
   }
-  if (Segment *known = Segment::find(handle.segment); known != nullptr) return known;
+  if (Segment *known = Segment::find(handle.segment); known != nullptr) {
+    // What a message shows a right to must be what is opened.
+    if (known->identity() == identity_of(handle)) return known;
+    known->release();
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of another object than its segment: it is forged");
+  }
   if (fd_count == 2) {
     SHMALLOC_TRY(control, os::duplicate(fds[0]));
     SHMALLOC_TRY(data, os::duplicate(fds[1]));
@@ -279,6 +284,14 @@ Result<std::unique_ptr<Memory>> open_torch_file(std::string_view text, std::uint
 }
 
 }  // namespace
+
+Result<Segment *> reach_segment(const std::uint8_t *bytes, std::size_t length) {
+  wire::Handle handle;
+  SHMALLOC_CHECK(decode(bytes, length, &handle));
+  if (!handle.in_segment() || handle.device != SHMALLOC_DEVICE_HOST)
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle is not of a segment");
+  return segment_of(handle, nullptr, 0, false);
+}
 
 Result<void> check_import(const shmalloc_import_params &params) {
   if ((params.flags & ~kFlags) != 0) {

@@ -34,6 +34,11 @@ Result<Ref<Storage>> import_message(const std::uint8_t *bytes, std::size_t lengt
                                     const shmalloc_import_params &params);
 Result<void> check_import(const shmalloc_import_params &params);
 
+// A handle that leads to the segment and to no storage in it.
+Result<HandleBytes> segment_bytes(const Segment &segment);
+// The segment that such bytes lead to, one use: this process has it, or attaches to it through its exporter's descriptor table or by its name.
+Result<Segment *> reach_segment(const std::uint8_t *bytes, std::size_t length);
+
 Result<void> send_storages(int socket, Storage *const *storages, std::size_t count, const shmalloc_export_params &params);
 // At most `room` storages; *count is what came, or what there is when the answer is NO_SPACE.
 Result<void> receive_storages(int socket, const shmalloc_import_params &params, Storage **out, std::size_t room,

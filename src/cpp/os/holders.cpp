@@ -13,7 +13,10 @@
 namespace shmalloc::os {
 namespace {
 
-bool interesting(std::string_view link) { return link.starts_with("/dev/shm/") || link.starts_with("/memfd:"); }
+// "/#12 (deleted)" is a file that never had a name on a mount that no path leads to, as the data of segments may be.
+bool interesting(std::string_view link) {
+  return link.starts_with("/dev/shm/") || link.starts_with("/memfd:") || link.starts_with("/#");
+}
 
 void add(Holders *holders, std::uint64_t device, std::uint64_t inode, std::string_view link, int pid, const char *fd_path,
          std::uint64_t mapped) {

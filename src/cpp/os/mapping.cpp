@@ -171,14 +171,15 @@ int checked_add(std::int32_t *number, std::int32_t by) {
 int checked_copy(void *to, const void *from, std::size_t size) {
   auto *target = static_cast<char *>(to);
   const auto *source = static_cast<const char *>(from);
-  // Overlapping ranges move like memmove's: from the end when the target lies behind the source.
-  if (target > source && target < source + size) {
+  // Overlapping ranges move like memmove's: from the end when the target lies behind the source. The kernel does not do that, in neither
+  // direction: it begins with a whole word, and then reads again from inside it.
+  if (target < source + size && source < target + size && target != source) {
     char bounce[65536];
-    while (size > 0) {
-      const std::size_t piece = std::min(sizeof bounce, size);
-      size -= piece;
-      if (const int error = checked_copy(bounce, source + size, piece); error != 0) return error;
-      if (const int error = checked_copy(target + size, bounce, piece); error != 0) return error;
+    for (std::size_t done = 0, piece = 0; done < size; done += piece) {
+      piece = std::min(sizeof bounce, size - done);
+      const std::size_t at = target > source ? size - done - piece : done;
+      if (const int error = checked_copy(bounce, source + at, piece); error != 0) return error;
+      if (const int error = checked_copy(target + at, bounce, piece); error != 0) return error;
     }
     return 0;
   }

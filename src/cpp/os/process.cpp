@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <sys/single_threaded.h>
+#include <sys/syscall.h>
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -62,6 +65,14 @@ std::int64_t coarse_now() { return read_clock(CLOCK_MONOTONIC_COARSE); }
 std::int64_t now() { return read_clock(CLOCK_MONOTONIC); }
 
 void yield() { calls.sched_yield(); }
+
+void fence_all_threads() {
+  constexpr long kFence = 1 << 3;     // MEMBARRIER_CMD_PRIVATE_EXPEDITED
+  constexpr long kRegister = 1 << 4;  // .. and its registration
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (__libc_single_threaded != 0 || calls.syscall(SYS_membarrier, kFence, 0L, 0L) == 0 || errno != EPERM) return;
+  if (calls.syscall(SYS_membarrier, kRegister, 0L, 0L) == 0) calls.syscall(SYS_membarrier, kFence, 0L, 0L);
+}
 
 std::int64_t wall_now() { return read_clock(CLOCK_REALTIME); }
 

@@ -22,6 +22,10 @@ std::int64_t now();
 
 // Lets another thread run.
 void yield();
+
+// What this thread wrote before, all others of the process see from now on, and what they wrote before this it sees: a fence that costs
+// them nothing. Where the kernel has none, nothing.
+void fence_all_threads();
 // Nanoseconds since 1970.
 std::int64_t wall_now();
 

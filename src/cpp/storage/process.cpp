@@ -1,5 +1,5 @@
-// What fork and exit do. Locks are taken in one order everywhere: the log, changes of storages, the table, lingering memory, allocators,
-// histories; fork takes them all, so the child finds them free and what they guard whole.
+// What fork and exit do. Locks are taken in one order everywhere: the log, channels, changes of storages, the table, lingering memory,
+// allocators, histories; fork takes them all, so the child finds them free and what they guard whole.
 #include <cstdlib>
 
 #include "allocators/shared/heap.hpp"
@@ -17,6 +17,7 @@ thread_local int depth = 0;
 void before_fork() {
   if (depth++ != 0) return;
   lock_log();
+  lock_channels();
   Storage::lock_all();
   lock_lingering();
   Allocator::lock_all();
@@ -28,6 +29,7 @@ void unlock_others(bool in_child) {
   Allocator::unlock_all(in_child);
   unlock_lingering();
   Storage::unlock_all();
+  unlock_channels(in_child);
 }
 
 void in_parent() {

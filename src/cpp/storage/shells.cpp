@@ -47,19 +47,24 @@ void move_shells(Shells *from, Shells *to, std::uint32_t count, Next next) {
   }
 }
 
+// So that the end of this thread gives its list to the others.
+bool Storage::watch_thread(Storage *shell) {
+  if (!key_made.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(mutex);
+    if (!key_made.load(std::memory_order_relaxed)) {
+      const auto at_end = [](void *) {
+        const std::lock_guard at_end_lock(mutex);
+        move_shells(&own, &everyones, own.count, &Storage::next_shell_);
+      };
+      if (pthread_key_create(&key, at_end) != 0) return false;
+      key_made.store(true, std::memory_order_release);
+    }
+  }
+  return pthread_setspecific(key, shell) == 0;
+}
+
 Result<Storage *> Storage::take_shell() {
   if (own.first == nullptr) [[unlikely]] {
-    if (!key_made.load(std::memory_order_acquire)) {
-      const std::lock_guard lock(mutex);
-      if (!key_made.load(std::memory_order_relaxed)) {
-        const auto at_end = [](void *) {
-          const std::lock_guard at_end_lock(mutex);
-          move_shells(&own, &everyones, own.count, &Storage::next_shell_);
-        };
-        if (pthread_key_create(&key, at_end) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
-        key_made.store(true, std::memory_order_release);
-      }
-    }
     {
       const std::lock_guard lock(mutex);
       move_shells(&everyones, &own, kMost / 2, &Storage::next_shell_);
@@ -69,7 +74,7 @@ Result<Storage *> Storage::take_shell() {
       if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
       own = {made, 1};
     }
-    if (pthread_setspecific(key, own.first) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+    if (!watch_thread(own.first)) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }
   Storage *shell = own.first;
   if (shell->memory_ == nullptr) {
@@ -82,6 +87,13 @@ Result<Storage *> Storage::take_shell() {
 }
 
 void Storage::put_shell() {
+  if (own.first == nullptr && !watch_thread(this)) [[unlikely]] {  // A thread that only releases.
+    const std::lock_guard lock(mutex);
+    next_shell_ = everyones.first;
+    everyones.first = this;
+    ++everyones.count;
+    return;
+  }
   next_shell_ = own.first;
   own.first = this;
   if (++own.count <= kMost) [[likely]]
@@ -115,7 +127,6 @@ Storage *Storage::make_quickly(SharedAllocator &allocator, std::size_t size) {
     return nullptr;
   SharedMemory *memory = shell->shell_;
   memory->read_only = false;
-  memory->fork_generation = shmalloc::fork_generation();
   if (!allocator.heap().allocate_quickly(size, false, memory)) [[unlikely]]
     return nullptr;
   own.first = shell->next_shell_;
@@ -128,7 +139,6 @@ Storage *Storage::make_quickly(SharedAllocator &allocator, std::size_t size) {
 Result<Ref<Storage>> Storage::make_shared(SharedAllocator &allocator, std::size_t size, std::uint64_t alignment, bool zeroed) {
   SHMALLOC_TRY(shell, take_shell());
   shell->shell_->read_only = false;
-  shell->shell_->fork_generation = shmalloc::fork_generation();
   if (auto allocated = allocator.heap().allocate(size, alignment, zeroed, shell->shell_); !allocated) {
     shell->put_shell();
     return allocated.error();

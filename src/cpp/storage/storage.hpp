@@ -73,6 +73,7 @@ class Storage final : public Handle {
   // Storages in segments are made and released too often to be made anew each time: their objects serve again, and are never freed, so
   // that who finds one by an address may look at it a little too late.
   static Result<Storage *> take_shell();
+  static bool watch_thread(Storage *shell);
   void put_shell();
   void begin(shmalloc_allocator_kind kind, bool imported);
   static Storage *find_shared(std::uintptr_t address);
@@ -120,5 +121,9 @@ inline Result<void> prepare_process() {
     return {};
   return prepare_process_once();
 }
+
+// Of the layer above, for fork: its lock is taken before ours (src/cpp/channel/ring.cpp).
+void lock_channels();
+void unlock_channels(bool in_child);
 
 }  // namespace shmalloc

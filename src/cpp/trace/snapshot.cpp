@@ -107,6 +107,21 @@ void write_statistics(std::string &json, const shmalloc_statistics &statistics) 
   json += '}';
 }
 
+void fill_gaps(Segment *segment) {
+  std::vector<Block> tiled;
+  std::uint64_t at = segment->address;
+  const auto free_until = [&](std::uint64_t end) {
+    if (end > at) tiled.push_back({.address = at, .size = end - at, .state = BlockState::inactive});
+  };
+  for (const Block &block : segment->blocks) {
+    free_until(block.address);
+    tiled.push_back(block);
+    at = block.address + block.size;
+  }
+  free_until(segment->address + segment->size);
+  segment->blocks = std::move(tiled);
+}
+
 }  // namespace
 
 void arrange(std::vector<Segment> *segments, bool own, std::vector<Found> *found) {
@@ -133,6 +148,7 @@ void arrange(std::vector<Segment> *segments, bool own, std::vector<Found> *found
   }
   for (Segment &segment : *segments) {
     std::sort(segment.blocks.begin(), segment.blocks.end(), [](const Block &a, const Block &b) { return a.address < b.address; });
+    if (own) fill_gaps(&segment);
   }
 }
 

@@ -26,7 +26,7 @@ struct Segment {
   int pool = SHMALLOC_STAT_POOL_SMALL;
   bool expandable = false;
   std::string name;           // that others can open it by; empty: none
-  std::vector<Block> blocks;  // any order; the writer sorts them
+  std::vector<Block> blocks;  // `arrange` makes them
 };
 
 // Who is told of.
@@ -45,7 +45,8 @@ struct Found {
   std::string name;
 };
 
-// Puts the blocks into the segments around them; `own` is false where each block is a segment. Sorted by address.
+// Puts the blocks into the segments around them, and the free parts between them as well, so that they tile the segment; where `own` is
+// false, makes a segment of each. All in order of address.
 void arrange(std::vector<Segment> *segments, bool own, std::vector<Found> *found);
 
 std::string write_snapshot(const Subject &subject, const std::vector<Segment> &segments, const Recorded &history,

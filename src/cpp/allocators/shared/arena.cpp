@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 
 #include "os/mapping.hpp"
@@ -31,11 +32,11 @@ Result<Arena *> Arena::make(const SegmentRequest &request) {
   arena->unit_count = static_cast<std::uint32_t>(segment->capacity() / classes::kUnit);
   std::fill_n(arena->bins, kBins, kNone);
   const auto tables = [&]() -> Result<void> {
-    SHMALLOC_TRY(units, private_table(std::uint64_t{arena->unit_count} * sizeof(Unit)));
-    SHMALLOC_TRY(slots, private_table(std::uint64_t{segment->head().slot_count} * sizeof(SlotInfo)));
+    SHMALLOC_TRY(of_units, private_table(std::uint64_t{arena->unit_count} * sizeof(Unit)));
+    SHMALLOC_TRY(of_slots, private_table(std::uint64_t{segment->head().slot_count} * sizeof(SlotInfo)));
     SHMALLOC_TRY(chunks, private_table(arena->unit_count / kChunkUnits + 1));
-    arena->units_map = std::move(units);
-    arena->slots_map = std::move(slots);
+    arena->units_map = std::move(of_units);
+    arena->slots_map = std::move(of_slots);
     arena->chunks_map = std::move(chunks);
     return {};
   }();
@@ -47,6 +48,23 @@ Result<Arena *> Arena::make(const SegmentRequest &request) {
   arena->slots = static_cast<SlotInfo *>(arena->slots_map.base());
   arena->committed = static_cast<bool *>(arena->chunks_map.base());
   return arena;
+}
+
+// Every slab and block, found by their units.
+void Arena::free_blocks() {
+  for (std::uint32_t at = 0; at < end;) {
+    const Unit &unit = units[at];
+    if (unit.state == Unit::slab) {
+      std::free(unit.owner);
+      at += classes::kSlabUnits;
+    } else if (unit.state == Unit::large) {
+      auto *block = static_cast<Block *>(unit.owner);
+      at += block->units;
+      delete block;
+    } else {
+      at += unit.state == Unit::free ? unit.length : 1;
+    }
+  }
 }
 
 void Arena::destroy() {
@@ -205,6 +223,16 @@ void Arena::set_owner(std::uint32_t start, std::uint32_t length, Unit::State sta
     units[i].state = state;
     units[i].owner = owner;
   }
+}
+
+Block *Arena::find_block(std::uint64_t offset) const {
+  if (offset >= std::uint64_t{end} * classes::kUnit) return nullptr;
+  const Unit &unit = units[offset / classes::kUnit];
+  if (unit.state == Unit::large) return static_cast<Block *>(unit.owner);
+  if (unit.state != Unit::slab) return nullptr;
+  auto *slab = static_cast<Slab *>(unit.owner);
+  const std::uint64_t at = (offset - slab->unit * classes::kUnit) / classes::size_of(slab->blocks()[0].index);
+  return at < slab->count ? slab->blocks() + at : nullptr;
 }
 
 Result<std::uint32_t> Arena::take_slot() {

@@ -20,12 +20,12 @@ struct Block {
   std::atomic<SharedMemory *> memory{nullptr};  // while it is in use, if it can be found by its address
   Arena *arena = nullptr;
   std::uint64_t offset = 0;
-  std::uint32_t index = 0;       // its class
-  std::uint32_t units = 0;       // of its span; 0: part of a slab
-  std::uint32_t slot = kNoSlot;  // kept from one storage to the next
-  std::uint32_t epoch = 0;       // of the segment's forks, when it was handed out
-  bool exported = false;         // handles of the slot's generation may be about
-  bool used = false;             // before: its bytes are not all 0
+  std::uint32_t index = 0;            // its class
+  std::uint32_t units = 0;            // of its span; 0: part of a slab
+  std::uint32_t slot = kNoSlot;       // kept from one storage to the next
+  std::atomic<bool> exported{false};  // handles of the slot's generation may be about
+  bool used = false;                  // before: its bytes are not all 0
+  bool pinned = false;                // a forked child that has no place uses it: never free again
 };
 
 // Blocks of one small class.
@@ -49,9 +49,13 @@ struct Unit {
 
 struct Arena {
   static Result<Arena *> make(const SegmentRequest &request);
+  // The records of all that is or was in use.
+  void free_blocks();
   // Gives the segment up. What others hold of it stays theirs.
   void destroy();
 
+  // The block that a byte of the segment lies in, in use or not; NULL: in none.
+  Block *find_block(std::uint64_t offset) const;
   // A span of units, at an address that is a multiple of `alignment`; NULL: not without growing.
   std::uint32_t take_span(std::uint32_t length, std::uint64_t alignment);
   void give_span(std::uint32_t start, std::uint32_t length);
@@ -82,6 +86,7 @@ struct Arena {
   Unit *units = nullptr;
   SlotInfo *slots = nullptr;
   bool *committed = nullptr;     // of each 2 MiB
+  std::uint64_t polled = 0;      // with the heap's limbo, when
   std::uint32_t unit_count = 0;  // that there is address space for
   std::uint32_t end = 0;         // units that the segment is long
   std::uint32_t free_units = 0;

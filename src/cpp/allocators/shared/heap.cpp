@@ -11,7 +11,6 @@
 
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/slot.hpp"
-#include "base/fork.hpp"
 
 namespace shmalloc {
 namespace {
@@ -20,6 +19,7 @@ constexpr std::size_t kLimboPoll = 32;  // blocks looked at when a list is empty
 
 constinit std::mutex mutex;
 constinit std::atomic<std::uint64_t> next_id{1};
+constinit std::uint64_t polls = 0;
 
 std::size_t block_size(const Block &block) { return block.units != 0 ? block.units * classes::kUnit : classes::kSize[block.index]; }
 
@@ -48,20 +48,7 @@ Heap::~Heap() {
   while (arenas_ != nullptr) {
     Arena *arena = arenas_;
     arenas_ = arena->next;
-    // The owner's records, one a block: found by their units.
-    for (std::uint32_t at = 0; at < arena->end;) {
-      const Unit &unit = arena->units[at];
-      if (unit.state == Unit::slab) {
-        std::free(unit.owner);
-        at += classes::kSlabUnits;
-      } else if (unit.state == Unit::large) {
-        auto *block = static_cast<Block *>(unit.owner);
-        at += block->units;
-        delete block;
-      } else {
-        at += unit.state == Unit::free ? unit.length : 1;
-      }
-    }
+    arena->free_blocks();
     arena->destroy();
   }
 }
@@ -93,6 +80,8 @@ Result<void> Heap::allocate_slowly(std::size_t size, std::uint64_t alignment, bo
     const std::lock_guard lock(mutex);
     count_without_cache(*block, 1, size);
   }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  wait_for_fork(mutex);
   return {};
 }
 
@@ -103,7 +92,7 @@ void Heap::put(Block *block, ThreadCache *own) {
   ++magazine.count;
 }
 
-// What was exported, what forked children may use, what this thread has enough of, what is too large to keep.
+// What was exported, or inherited by forked children, what this thread has enough of, what is too large to keep.
 void Heap::free_slowly(SharedMemory *memory) {
   Block *block = memory->block;
   const std::uint32_t index = block->index;
@@ -112,11 +101,11 @@ void Heap::free_slowly(SharedMemory *memory) {
   block->memory.store(nullptr, std::memory_order_relaxed);
   ThreadCache *own = cache();
   Segment *segment = block->arena->segment;
-  if (block->exported && segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) {
-    block->exported = false;
+  if (block->exported.load(std::memory_order_relaxed) && segment->retire(block->slot, block->arena->generation(block->slot))) {
+    block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported && block->epoch == segment->epoch();
+  const bool ready = !block->exported.load(std::memory_order_relaxed) && !block->pinned;
   if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
@@ -143,10 +132,11 @@ void Heap::free_slowly(SharedMemory *memory) {
 // Whether nobody else uses a block of limbo any more.
 bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
-  if (!block->exported && block->epoch != segment->epoch() && !promise(block, block_size(*block))) return false;
-  if (block->exported) {
-    if (!segment->retire(block->slot, block->arena->generation(block->slot), &block->epoch)) return false;
-    block->exported = false;
+  if (block->pinned && segment->lost_children_live()) return false;
+  block->pinned = false;
+  if (block->exported.load(std::memory_order_relaxed)) {
+    if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
+    block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
   return true;
@@ -154,7 +144,7 @@ bool Heap::settle(Block *block) {
 
 void Heap::poll_limbo(std::size_t most, bool clear_up) {
   if (limbo_ == nullptr) return;
-  bool waited = false;
+  ++polls;
   for (std::size_t left = std::min(most, limbo_count_.load(std::memory_order_relaxed)); left > 0; --left) {
     Block *block = limbo_;
     limbo_ = block->next;
@@ -166,8 +156,9 @@ void Heap::poll_limbo(std::size_t most, bool clear_up) {
       give(block);
       continue;
     }
-    if (!waited) block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: seen at the next look.
-    waited = true;
+    if (block->arena->polled != polls)
+      block->arena->segment->clear_up(clear_up);  // Perhaps he who holds it is dead: the next look tells.
+    block->arena->polled = polls;
     block->next = nullptr;
     (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
     limbo_end_ = block;
@@ -185,18 +176,20 @@ bool Heap::promise(Block *block, std::size_t size) {
   wire::Slot &slot = arena->segment->slot(block->slot);
   slot.offset.store(block->offset, std::memory_order_relaxed);
   slot.size.store(size, std::memory_order_relaxed);
-  block->exported = true;
+  block->exported.store(true, std::memory_order_relaxed);
   return true;
 }
 
 Result<void> Heap::give_slot(SharedMemory *memory) {
   Block *block = memory->block;
-  if (block->exported) return {};
-  const std::lock_guard lock(mutex);
-  if (block->exported) return {};
+  if (block->exported.load(std::memory_order_relaxed)) return {};
+  // Exports of one storage come one at a time, and its block is nobody else's but that of a thread that forks: only a slot is taken from all.
   if (block->slot == kNoSlot) {
-    SHMALLOC_TRY(slot, block->arena->take_slot());
-    block->slot = slot;
+    const std::lock_guard lock(mutex);
+    if (block->slot == kNoSlot) {
+      SHMALLOC_TRY(slot, block->arena->take_slot());
+      block->slot = slot;
+    }
   }
   promise(block, memory->size);
   return {};
@@ -369,7 +362,7 @@ Result<std::uint32_t> Heap::take_span(std::uint32_t length, std::uint64_t alignm
   constexpr std::uint64_t kChunk = std::uint64_t{2} << 20;
   SegmentRequest request;
   request.needed = (needed + kChunk - 1) / kChunk * kChunk;
-  request.capacity = std::max(settings.segment_size, request.needed);
+  request.capacity = std::max((settings.segment_size + kChunk - 1) / kChunk * kChunk, request.needed);
   request.pages = settings.pages;
   request.sealed = settings.sealed;
   request.numa_node = settings.numa_node;

@@ -11,6 +11,7 @@
 
 #include "allocators/allocator.hpp"
 #include "allocators/shared/arena.hpp"
+#include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
 #include "allocators/shared/thread_cache.hpp"
 
@@ -44,6 +45,8 @@ class Heap {
           --magazine.count;
           begin(block, size, zeroed, memory);
           own->count_in(*block, size);
+          std::atomic_signal_fence(std::memory_order_seq_cst);
+          wait_for_fork(heaps_mutex());
           return true;
         }
       }
@@ -54,8 +57,8 @@ class Heap {
     Block *block = memory->block;
     const std::uint32_t index = block->index;
     ThreadCache *own = own_caches;
-    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported &&
-        block->epoch == block->arena->segment->epoch()) [[likely]] {
+    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported.load(std::memory_order_relaxed))
+        [[likely]] {
       ThreadCache::Magazine &magazine = own->magazines[index];
       if (magazine.count < classes::kKeep[index]) [[likely]] {
         if (allocator_.recorder().history.on()) [[unlikely]]
@@ -72,7 +75,6 @@ class Heap {
     free_slowly(memory);
   }
   Result<void> give_slot(SharedMemory *memory);  // with which it can be exported
-  void free_inherited(const SharedMemory &memory);
 
   HeapCounts counts() const;
   struct Live {
@@ -95,6 +97,8 @@ class Heap {
   // As Segment::find_address, of what this process's allocators made.
   static bool find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context);
 
+  // Fork, between the segments' own steps: what is alive is held by the child too, and by nothing else of the parent's in the child.
+  static void before_fork();
   static void in_child();
   // Names would be left behind.
   static void at_exit();
@@ -114,7 +118,6 @@ class Heap {
   void flush(ThreadCache *cache, std::uint32_t index, std::uint32_t keep);
   static void begin(Block *block, std::size_t size, bool zeroed, SharedMemory *memory) {
     Segment *segment = block->arena->segment;
-    block->epoch = segment->epoch();
     memory->block = block;
     memory->segment = segment;
     memory->data = segment->data() + block->offset;
@@ -167,8 +170,7 @@ class Heap {
   Block *limbo_ = nullptr, *limbo_end_ = nullptr;
   std::atomic<std::size_t> limbo_count_{0};
   ThreadCache *caches_ = nullptr;
-  HeapCounts ended_;                   // of threads that are gone
-  Arena *inherited_arenas_ = nullptr;  // of the parent: kept, for storages that live on in this child
+  HeapCounts ended_;  // of threads that are gone
   std::uint64_t watermark_ = 0;
 };
 

@@ -8,7 +8,6 @@
 
 #include "allocators/shared/heap.hpp"
 #include "allocators/shared/locks.hpp"
-#include "base/fork.hpp"
 
 namespace shmalloc {
 namespace {
@@ -209,30 +208,20 @@ bool Heap::clear_up_all(bool now) {
 
 bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context) {
   const std::lock_guard lock(heaps_mutex());
-  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
-    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
+  const auto look_in = [&](const Arena *first) {
+    for (const Arena *arena = first; arena != nullptr; arena = arena->next) {
       const auto base = reinterpret_cast<std::uintptr_t>(arena->segment->data());
-      if (address < base || address - base >= std::uint64_t{arena->end} * classes::kUnit) continue;
-      const std::uint64_t offset = address - base;
-      const Unit &unit = arena->units[offset / classes::kUnit];
-      Block *block = nullptr;
-      if (unit.state == Unit::large) block = static_cast<Block *>(unit.owner);
-      if (unit.state == Unit::slab) {
-        auto *slab = static_cast<Slab *>(unit.owner);
-        const std::uint64_t at = (offset - slab->unit * classes::kUnit) / classes::size_of(slab->blocks()[0].index);
-        if (at < slab->count) block = slab->blocks() + at;
-      }
+      if (address < base) continue;
+      const Block *block = arena->find_block(address - base);
       SharedMemory *memory = block != nullptr ? block->memory.load(std::memory_order_acquire) : nullptr;
-      return memory != nullptr && visit(memory, context);
+      if (memory != nullptr) return visit(memory, context);
     }
+    return false;
+  };
+  for (const Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    if (look_in(heap->arenas_)) return true;
   }
   return false;
-}
-
-// A storage that a forked child inherited.
-void Heap::free_inherited(const SharedMemory &memory) {
-  const std::lock_guard lock(heaps_mutex());
-  count_without_cache(*memory.block, -1, memory.size);
 }
 
 // With the mutex.
@@ -251,12 +240,48 @@ void Heap::at_exit() {
   }
 }
 
-// The segments are the parent's: here they stay as they are, and new storages come from new ones. Other threads' lists are nobody's now.
+namespace {
+
+template <class Function>
+void each_live_block(const Arena &arena, Function function) {
+  const auto look = [&function](Block &block) {
+    if (const SharedMemory *memory = block.memory.load(std::memory_order_acquire); memory != nullptr) function(block, memory->size);
+  };
+  for (std::uint32_t at = 0; at < arena.end;) {
+    const Unit &unit = arena.units[at];
+    if (unit.state == Unit::large) {
+      auto *block = static_cast<Block *>(unit.owner);
+      look(*block);
+      at += block->units;
+    } else if (unit.state == Unit::slab) {
+      auto *slab = static_cast<Slab *>(unit.owner);
+      for (std::uint32_t i = 0; i < slab->count; ++i) look(slab->blocks()[i]);
+      at += classes::kSlabUnits;
+    } else {
+      at += unit.state == Unit::free ? unit.length : 1;
+    }
+  }
+}
+
+}  // namespace
+
+void Heap::before_fork() {
+  for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
+    for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
+      each_live_block(*arena, [&](Block &block, std::size_t size) {
+        const bool held = (block.exported.load(std::memory_order_relaxed) || heap->promise(&block, size)) &&
+                          arena->segment->mark_for_child(block.slot);
+        if (!held) block.pinned = true;
+      });
+    }
+  }
+}
+
+// The segments are the parent's: what is alive there is held, like what others made, and new storages come from new ones.
 void Heap::in_child() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     for (ThreadCache *cache = heap->caches_; cache != nullptr;) {
       ThreadCache *next = cache->next_of_heap;
-      cache->add_to(&heap->ended_);
       delete cache;
       cache = next;
     }
@@ -268,9 +293,14 @@ void Heap::in_child() {
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
       heap->arenas_ = arena->next;
-      arena->next = heap->inherited_arenas_;
-      heap->inherited_arenas_ = arena;
+      each_live_block(*arena, [&](Block &block, std::size_t) { block.memory.load(std::memory_order_relaxed)->become_held(); });
+      arena->free_blocks();
+      delete arena;
     }
+    heap->ended_ = heap->before_ = {};
+    heap->reserved_ = {};
+    for (Out &out : heap->out_) out = {};
+    heap->lingering_ = heap->lingering_blocks_ = heap->lingering_bytes_ = 0;
   }
   own_caches = nullptr;
 }

@@ -128,9 +128,9 @@ void Heap::visit_segments(std::vector<trace::Segment> *segments) const {
                            .blocks = {}};
     const auto show = [&](const Block &block) {
       const SharedMemory *memory = block.memory.load(std::memory_order_acquire);
-      const auto state = memory != nullptr ? trace::BlockState::active
-                         : block.exported  ? trace::BlockState::pending
-                                           : trace::BlockState::inactive;
+      const auto state = memory != nullptr                                ? trace::BlockState::active
+                         : block.exported.load(std::memory_order_relaxed) ? trace::BlockState::pending
+                                                                          : trace::BlockState::inactive;
       const auto size = static_cast<std::uint64_t>(size_of(block));
       segment.blocks.push_back({base + block.offset, size, memory != nullptr ? memory->size : 0, 0, state});
     };

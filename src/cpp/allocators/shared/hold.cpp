@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 
 #include "allocators/shared/locks.hpp"
@@ -26,16 +27,23 @@ inline void pause() {
 #endif
 }
 
+Result<void> keep_byte(int fd, std::uint64_t byte) {
+  SHMALLOC_TRY(kept, os::lock_byte(fd, byte, os::Lock::shared));
+  return kept ? Result<void>() : fail(SHMALLOC_STATUS_BUSY, 0, "a place is being cleared");
+}
+
 Error stale() { return fail(SHMALLOC_STATUS_STALE, 0, "the storage is gone: it was released, expired or revoked"); }
 
 }  // namespace
 
-std::uint32_t Segment::lock(LocalSlot &local) {
+// The last one that leaves counts itself out in the same step, so that a child forked from here on, in which it does not go on, never
+// counts on a bit that is about to be reset.
+std::uint32_t Segment::lock(LocalSlot &local, bool leaving) {
   std::uint32_t word = local.word.load(std::memory_order_relaxed);
   for (int tries = 0;; ++tries) {
     if ((word & kLocalLock) == 0) {
-      if (local.word.compare_exchange_weak(word, word | kLocalLock, std::memory_order_acquire, std::memory_order_relaxed))
-        return word;
+      const std::uint32_t locked = leaving && word == 1 ? kLocalLock : word | kLocalLock;
+      if (local.word.compare_exchange_weak(word, locked, std::memory_order_acq_rel, std::memory_order_relaxed)) return word;
       continue;
     }
     if (tries < 100) {
@@ -47,7 +55,22 @@ std::uint32_t Segment::lock(LocalSlot &local) {
   }
 }
 
+void Segment::link(LocalSlot &local, SharedMemory *memory) {
+  memory->previous = nullptr;
+  memory->next = local.first;
+  if (local.first != nullptr) local.first->previous = memory;
+  local.first = memory;
+}
+
 std::uint32_t Segment::slots_used() const { return std::min(head_->slots_used.load(std::memory_order_acquire), slot_count_); }
+
+bool Segment::promised(Ticket *ticket) const {
+  if (ticket->slot >= slots_used()) return false;
+  std::memcpy(ticket->id, id(), sizeof ticket->id);
+  ticket->offset = slots_[ticket->slot].offset.load(std::memory_order_relaxed);
+  ticket->size = slots_[ticket->slot].size.load(std::memory_order_relaxed);
+  return true;
+}
 
 // What the ticket says against what the owner promised, and against what is there.
 Result<void> Segment::check(const Ticket &ticket) {
@@ -83,28 +106,23 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
     unlock(local, count);
     return held;
   }
+  SHMALLOC_STEP();
   if (auto good = check(ticket); !good) {
     if (count == 0 && !owned()) slot::let_go(slot, bit_of(place_.load(std::memory_order_relaxed)));
     unlock(local, count);
     return good;
   }
-  if (count == 0) {
-    local.epoch = epoch();
-    retain();
-  }
-  if (memory != nullptr) {
-    memory->previous = nullptr;
-    memory->next = local.first;
-    if (local.first != nullptr) local.first->previous = memory;
-    local.first = memory;
-  }
+  if (count == 0) retain();
+  if (memory != nullptr) link(local, memory);
   unlock(local, count + 1);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  wait_for_fork(segments_mutex());
   return {};
 }
 
 void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
   LocalSlot &local = locals_[index];
-  std::uint32_t count = lock(local);
+  std::uint32_t count = lock(local, true);
   if (memory != nullptr) {
     if (memory->next != nullptr) memory->next->previous = memory->previous;
     if (memory->previous != nullptr) {
@@ -114,12 +132,22 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
     }
     memory->next = memory->previous = nullptr;
   }
-  bool last = count == 1;
-  // What forked children may use is theirs first. If that can't be arranged, it stays held by us.
-  if (last && local.epoch != epoch() && !hand_over(index, local.epoch))
-    last = false;
-  else
+  // A child that has no place uses what is pinned. It is let go of when such children are gone.
+  if (count == 1 && local.pinned && !lost_children_live()) local.pinned = false;
+  const bool last = count == 1 && !local.pinned;
+  SHMALLOC_STEP();
+  if (count > 1 || last) {
     --count;
+  } else {
+    const std::lock_guard guard(segments_mutex());
+    try {
+      retained_.push_back(index);
+      want_maintenance();
+    } catch (...) {  // For good, then.
+      static_cast<void>(index);
+    }
+  }
+  SHMALLOC_STEP();
   if (last && !owned()) {
     if (const int place = place_.load(std::memory_order_relaxed); place >= 0) slot::let_go(slots_[index], bit_of(place));
   }
@@ -127,15 +155,12 @@ void Segment::let_go(std::uint32_t index, SharedMemory *memory) {
   if (last) release();
 }
 
-bool Segment::retire(std::uint32_t index, std::uint32_t generation, std::uint32_t *epoch_of_block) {
+bool Segment::retire(std::uint32_t index, std::uint32_t generation) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = lock(local);
-  bool retired = count == 0;
-  if (retired && *epoch_of_block != epoch()) {
-    retired = hand_over(index, *epoch_of_block);
-    if (retired) *epoch_of_block = epoch();
-  }
-  retired = retired && slot::retire(slots_[index], generation);
+  const bool retired = count == 0 && slot::retire(slots_[index], generation);
+  SHMALLOC_STEP();
+  if (retired) slots_[index].size.store(0, std::memory_order_relaxed);  // Handles that guess the next generation fit nothing.
   unlock(local, count);
   return retired;
 }
@@ -161,18 +186,29 @@ void Segment::mark_locals() {
 void Segment::clear_place(int place) const {
   const std::uint64_t bit = bit_of(place);
   for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
-    if ((slots_[i].holders.load(std::memory_order_relaxed) & bit) != 0) slot::let_go(slots_[i], bit);
+    if ((slots_[i].holders.load(std::memory_order_relaxed) & bit) == 0) continue;
+    SHMALLOC_STEP();
+    slot::let_go(slots_[i], bit);
   }
 }
 
 // A free place, locked on this descriptor's description.
 Result<int> Segment::claim(int fd) {
-  for (int place = 0; place < wire::kPlaces; ++place) {
+  constexpr int kTries = 16;  // Others may have a free one locked for a moment, to clear it.
+  for (int at = 0; at < wire::kPlaces * kTries; ++at) {
+    const int place = at % wire::kPlaces;
+    if (at != 0 && place == 0) os::yield();
     SHMALLOC_TRY(locked, os::lock_byte(fd, byte_of(place), os::Lock::exclusive));
     if (!locked) continue;
+    SHMALLOC_STEP();
+#if SHMALLOC_MUTANT != 3
     clear_place(place);
+#endif
+    SHMALLOC_STEP();
     head_->turns[place].fetch_add(1, std::memory_order_relaxed);
+    SHMALLOC_STEP();
     head_->places.fetch_or(bit_of(place), std::memory_order_acq_rel);
+    SHMALLOC_STEP();
     SHMALLOC_TRY(kept, os::lock_byte(fd, byte_of(place), os::Lock::shared));
     if (kept) return place;
   }
@@ -180,8 +216,16 @@ Result<int> Segment::claim(int fd) {
               wire::kPlaces);
 }
 
+// On a description that takes the place of another: what that one kept for those whom we were forked from.
+Result<void> Segment::keep_for_ancestors(int fd) const {
+  if (owner_lock_) SHMALLOC_CHECK(keep_byte(fd, wire::kOwnerByte));
+  for (const std::uint64_t byte : ancestors_) SHMALLOC_CHECK(keep_byte(fd, byte));
+  return {};
+}
+
 Result<void> Segment::claim_place() {
-  SHMALLOC_TRY(own, os::reopen(control_.get(), O_RDWR));
+  SHMALLOC_TRY(own, open_control());
+  if (!ancestors_.empty()) SHMALLOC_CHECK(keep_for_ancestors(own.get()));
   SHMALLOC_TRY(keeper, os::Mapping::map(own.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
   SHMALLOC_CHECK(keeper.inherit(false));
   SHMALLOC_TRY(place, claim(own.get()));
@@ -195,9 +239,12 @@ void Segment::clear_up_with(int fd) {
   for (int place = 0; place < wire::kPlaces; ++place) {
     if ((places & bit_of(place)) == 0 || place == place_.load(std::memory_order_relaxed)) continue;
     auto locked = os::lock_byte(fd, byte_of(place), os::Lock::exclusive);
-    if (!locked || !*locked) continue;
+    if (!locked || (!*locked && SHMALLOC_MUTANT != 4)) continue;
+    SHMALLOC_STEP();
     clear_place(place);
+    SHMALLOC_STEP();
     head_->places.fetch_and(~bit_of(place), std::memory_order_acq_rel);
+    SHMALLOC_STEP();
     static_cast<void>(os::lock_byte(fd, byte_of(place), os::Lock::none));
   }
 }
@@ -208,15 +255,15 @@ void Segment::clear_up(bool now) {
   const std::lock_guard guard(segments_mutex());
   cleared_up_.store(time, std::memory_order_relaxed);
   if (head_->places.load(std::memory_order_relaxed) == 0) return;
-  if (auto fd = os::reopen(control_.get(), O_RDWR)) clear_up_with(fd->get());
+  if (auto fd = open_control()) clear_up_with(fd->get());
 }
 
 // With the mutex. The owner is dead: what nobody holds goes back to the system.
 std::uint64_t Segment::reclaim() {
-  auto fd = os::reopen(control_.get(), O_RDWR);
+  auto fd = open_control();
   if (!fd) return 0;
-  auto alone = os::lock_byte(fd->get(), wire::kOwnerByte, os::Lock::exclusive);
-  if (!alone || !*alone) return 0;
+  // Tested, not kept: once free it stays free, and heirs may do all this side by side.
+  if (os::byte_locked(fd->get(), wire::kOwnerByte)) return 0;
   clear_up_with(fd->get());
   struct Range {
     std::uint64_t from, to;
@@ -230,6 +277,7 @@ std::uint64_t Segment::reclaim() {
       const std::uint64_t size = slot.size.load(std::memory_order_relaxed);
       if (size == 0) continue;
       if (state.holders == 0 && state.generation != wire::kLastGeneration && slot::retire(slot, state.generation)) {
+        SHMALLOC_STEP();
         slot.size.store(0, std::memory_order_relaxed);
         ended = true;
         continue;
@@ -241,6 +289,7 @@ std::uint64_t Segment::reclaim() {
     return 0;  // Another time.
   }
   std::sort(held.begin(), held.end(), [](const Range &a, const Range &b) { return a.from < b.from; });
+  SHMALLOC_STEP();
   auto before = os::look(data_.get(), "a segment");
   const std::uint64_t page = os::page_size();
   std::uint64_t at = 0;
@@ -256,69 +305,76 @@ std::uint64_t Segment::reclaim() {
 
 // ---- fork ----
 
-// With the mutex, in the parent: a place for the child, and our own kept from being cleared while it lives.
+// With the mutex, in the parent, once there is something that the child inherits: a place for it.
 void Segment::prepare_child() {
-  const int place = place_.load(std::memory_order_relaxed);
-  if (!owner_lock_ && place < 0 && ancestors_.empty()) return;  // Nothing is held.
-  const std::uint32_t next = epoch() + 1;
-  const auto prepared = [&]() -> Result<int> {
+  if (child_prepared_) return;
+  child_prepared_ = true;
+  const auto open_for_child = [&](bool with_place) -> Result<int> {
     try {
-      children_.reserve(children_.size() + 1);
-      ancestors_.reserve(ancestors_.size() + 1);
+      ancestors_.reserve(ancestors_.size() + 2);
     } catch (...) {
       return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a child");
     }
-    SHMALLOC_TRY(fd, os::reopen(control_.get(), O_RDWR));
-    const auto keep = [&](std::uint64_t byte) -> Result<void> {
-      SHMALLOC_TRY(kept, os::lock_byte(fd.get(), byte, os::Lock::shared));
-      return kept ? Result<void>() : fail(SHMALLOC_STATUS_BUSY, 0, "a place is being cleared");
-    };
-    if (owner_lock_) SHMALLOC_CHECK(keep(wire::kOwnerByte));
-    if (place >= 0) SHMALLOC_CHECK(keep(byte_of(place)));
-    for (const int ancestor : ancestors_) SHMALLOC_CHECK(keep(byte_of(ancestor)));
+    SHMALLOC_TRY(fd, open_control());
     SHMALLOC_TRY(keeper, os::Mapping::map(fd.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
-    SHMALLOC_TRY(claimed, claim(fd.get()));
+    int claimed = -1;
+    if (with_place) {
+      SHMALLOC_TRY(found, claim(fd.get()));
+      claimed = found;
+    } else {
+      // It uses what we hold: nobody is to take that for abandoned while it lives, and we are to see when that ends.
+      SHMALLOC_CHECK(keep_for_ancestors(fd.get()));
+      const int place = place_.load(std::memory_order_relaxed);
+      if (place >= 0) SHMALLOC_CHECK(keep_byte(fd.get(), byte_of(place)));
+      SHMALLOC_CHECK(keep_byte(fd.get(), lost_byte()));
+    }
     child_keeper_ = std::move(keeper);
     return claimed;
-  }();
-  epoch_.store(next, std::memory_order_relaxed);
-  if (!prepared) {
-    lost_epoch_ = next;
-    return;
-  }
-  child_place_ = *const_cast<Result<int> &>(prepared);
-  std::erase_if(children_, [&](const Child &child) { return child.place == child_place_; });
-  children_.push_back({child_place_, head_->turns[child_place_].load(std::memory_order_relaxed), next});
+  };
+  // What has no place of its own keeps its ancestors' alive, and so do its children.
+  if (auto prepared = open_for_child(ancestors_.empty())) child_place_ = *prepared;
+  if (child_place_ < 0 && ancestors_.empty()) static_cast<void>(open_for_child(false));
+  lost_ = lost_ || child_place_ < 0;
+  SHMALLOC_STEP();
 }
 
-bool Segment::hand_over(std::uint32_t index, std::uint32_t since) {
+// Locked as long as children of ours live that have no place.
+std::uint64_t Segment::lost_byte() const {
+  const int place = place_.load(std::memory_order_relaxed);
+  return place >= 0 ? wire::kLostBytes + static_cast<std::uint64_t>(place) : wire::kOwnerLostByte;
+}
+
+bool Segment::lost_children_live() {
   const std::lock_guard guard(segments_mutex());
-  return hand_over_locked(index, since);
+  if (!lost_) return false;
+  auto fd = open_control();
+  lost_ = !fd || os::byte_locked(fd->get(), lost_byte());
+  return lost_;
 }
 
-bool Segment::hand_over_locked(std::uint32_t index, std::uint32_t since) {
-  if (since < lost_epoch_) return false;
-  if (children_.empty()) return true;
-  auto fd = os::reopen(control_.get(), O_RDWR);
-  if (!fd) return false;
-  for (std::size_t i = 0; i < children_.size();) {
-    const Child child = children_[i];
-    // While we have the byte nobody clears the place or claims it, so what we see stays so.
-    auto locked = os::lock_byte(fd->get(), byte_of(child.place), os::Lock::shared);
-    if (!locked) return false;
-    const bool there = *locked && head_->turns[child.place].load(std::memory_order_relaxed) == child.turn &&
-                       (head_->places.load(std::memory_order_acquire) & bit_of(child.place)) != 0;
-    if (!*locked) return false;  // It is being cleared or claimed right now: another time.
-    if (there && child.epoch > since) slots_[index].holders.fetch_or(bit_of(child.place), std::memory_order_acq_rel);
-    static_cast<void>(os::lock_byte(fd->get(), byte_of(child.place), os::Lock::none));
-    if (there) {
-      ++i;
-    } else {
-      children_[i] = children_.back();
-      children_.pop_back();
-    }
+// The child gets what we have handles to.
+void Segment::mark_all_for_child() {
+  if (place_.load(std::memory_order_relaxed) < 0 && ancestors_.empty() && !owner_lock_) return;  // There are none.
+  for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+    LocalSlot &local = locals_[i];
+    if ((local.word.load(std::memory_order_acquire) & ~kLocalLock) != 0 && !mark_for_child(i)) local.pinned = true;
   }
+}
+
+bool Segment::mark_for_child(std::uint32_t index) {
+  prepare_child();
+  if (child_place_ < 0) return false;
+  SHMALLOC_STEP();
+  if (SHMALLOC_MUTANT != 5) slots_[index].holders.fetch_or(bit_of(child_place_), std::memory_order_acq_rel);
   return true;
+}
+
+void Segment::inherit(std::uint32_t index, SharedMemory *memory) {
+  LocalSlot &local = locals_[index];
+  const std::uint32_t count = local.word.load(std::memory_order_relaxed);
+  if (count == 0) retain();
+  link(local, memory);
+  local.word.store(count + 1, std::memory_order_relaxed);
 }
 
 }  // namespace shmalloc

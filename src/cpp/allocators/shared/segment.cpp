@@ -10,6 +10,7 @@
 #include "allocators/map/map.hpp"
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
+#include "allocators/shared/steps.hpp"
 #include "base/due.hpp"
 #include "base/text.hpp"
 #include "os/pages.hpp"
@@ -95,7 +96,7 @@ Segment *Segment::find(const std::uint8_t *id) {
 
 void Segment::release() {
   const bool closed = !owner_ && head_->closed.load(std::memory_order_relaxed) != 0;  // Ours no more once the count is down.
-  if (uses_.fetch_sub(1, std::memory_order_acq_rel) != kAlive + 1 || !closed || forked_) return;
+  if (uses_.fetch_sub(1, std::memory_order_acq_rel) != kAlive + 1 || !closed) return;
   const std::lock_guard lock(mutex);
   end_if_unused();
 }
@@ -103,7 +104,7 @@ void Segment::release() {
 // With the mutex.
 bool Segment::end_if_unused() {
   std::uint64_t none = kAlive;
-  if (forked_ || !uses_.compare_exchange_strong(none, 0, std::memory_order_acq_rel)) return false;
+  if (!uses_.compare_exchange_strong(none, 0, std::memory_order_acq_rel)) return false;
   unmap();
   return true;
 }
@@ -121,7 +122,9 @@ void Segment::unmap() {
   id_low_.store(0, std::memory_order_relaxed);
   id_high_.store(0, std::memory_order_relaxed);
   if (const int place = place_.load(std::memory_order_relaxed); place >= 0) {
+    SHMALLOC_STEP();
     head_->places.fetch_and(~(std::uint64_t{1} << place), std::memory_order_acq_rel);  // We hold nothing: no bit of ours is set.
+    SHMALLOC_STEP();
   }
   owner_keeper_.reset();
   keeper_.reset();
@@ -138,13 +141,14 @@ void Segment::unmap() {
   owner_.store(false, std::memory_order_relaxed);
   owner_lock_ = sealed_ = huge_ = advise_ = false;
   place_.store(-1, std::memory_order_relaxed);
-  epoch_.store(0, std::memory_order_relaxed);
   verified_.store(0, std::memory_order_relaxed);
   cleared_up_.store(0, std::memory_order_relaxed);
-  lost_epoch_ = 0;
+  lost_ = false;
+  own_slots_ = 0;
   ancestors_.clear();
-  children_.clear();
   name_.clear();
+  names_are_ours_ = false;
+  retained_.clear();
   head_ = nullptr;
 }
 
@@ -215,6 +219,7 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
   SHMALLOC_TRY(facts, os::look(control.get(), "the control of a segment"));
   SHMALLOC_TRY(data_facts, os::look(file.fd.get(), "the data of a segment"));
   self.identity_ = facts.identity;
+  self.data_identity_ = data_facts.identity;
   self.control_ = std::move(control);
   self.data_ = std::move(file.fd);
   self.sealed_ = file.sealable;
@@ -269,17 +274,18 @@ Result<void> Segment::give_names(const char *prefix) {
     return fail_errno(error, "naming the shm object %s failed%s", path.c_str(), os::hint_for(error, os::kShmDirectory).text);
   }
   name_ = std::move(name);
+  names_are_ours_ = true;
   return {};
 }
 
 // The owner's: nobody comes by them any more.
 void Segment::remove_names() {
-  if (name_.empty() || !owned()) return;
+  if (!names_are_ours_) return;
   const std::string path = os::kShmDirectory + name_;
   static_cast<void>(os::remove_name(path.c_str(), identity_));
   const os::Identity data{head_->data_device, head_->data_inode, head_->data_born_ns};
   static_cast<void>(os::remove_name((path + kDataSuffix).c_str(), data));
-  name_.clear();
+  names_are_ours_ = false;
 }
 
 // With the mutex.
@@ -334,6 +340,7 @@ Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const
   self.sealed_ = (os::seals_of(data.get()) & F_SEAL_SHRINK) != 0;
   self.verified_.store(data_facts.size, std::memory_order_relaxed);
   self.identity_ = facts.identity;
+  self.data_identity_ = data_facts.identity;
   self.control_ = std::move(control);
   self.data_ = std::move(data);
   SHMALLOC_CHECK(self.map(nullptr));
@@ -354,7 +361,23 @@ Result<char *> Segment::read_only_data() {
   return static_cast<char *>(read_only_map_.base());
 }
 
+// Applications close all descriptors and open files of theirs under the same numbers: those we neither fill nor punch nor lock.
+bool Segment::data_is_there() const {
+  auto facts = os::look(data_.get(), "the data of a segment");
+  return facts && facts->identity == data_identity_;
+}
+
+Result<os::UniqueFd> Segment::open_control() const {
+  SHMALLOC_TRY(fd, os::reopen(control_.get(), O_RDWR));
+  SHMALLOC_TRY(facts, os::look(fd.get(), "the control of a segment"));
+  if (facts.identity == identity_) return std::move(fd);
+  return fail(SHMALLOC_STATUS_SYSTEM, 0, "somebody closed descriptor %d, which is shmalloc's: it leads elsewhere", control_.get());
+}
+
 Result<void> Segment::reserve(std::uint64_t from, std::uint64_t to) {
+  if (!data_is_there())
+    return fail(SHMALLOC_STATUS_SYSTEM, 0, "somebody closed descriptor %d, which is shmalloc's: the segment can't grow",
+                data_.get());
   if (advise_) {  // Touched through the mapping they are huge; reserve finds them there.
     static_cast<void>(os::calls.madvise(data() + from, to - from, MADV_POPULATE_WRITE));
   }
@@ -369,14 +392,14 @@ Result<void> Segment::reserve(std::uint64_t from, std::uint64_t to) {
 }
 
 void Segment::punch(std::uint64_t from, std::uint64_t to) const {
-  if (from < to)
+  if (from < to && data_is_there())
     static_cast<void>(os::calls.fallocate(data_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
                                           static_cast<off_t>(to - from)));
 }
 
 Result<std::uint32_t> Segment::new_slot() {
   constexpr std::uint32_t kPiece = 65536 / sizeof(wire::Slot);
-  const std::uint32_t index = head_->slots_used.load(std::memory_order_relaxed);
+  const std::uint32_t index = own_slots_;
   if (index >= slot_count_)
     return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the segment has %u exported storages: there is no room for more", slot_count_);
   if (index % kPiece == 0) {
@@ -384,25 +407,32 @@ Result<std::uint32_t> Segment::new_slot() {
     SHMALLOC_CHECK(os::reserve(control_.get(), control_size(index), end, control_size(slot_count_),
                                {name_.empty() ? nullptr : os::kShmDirectory, true}, "the control of a segment"));
   }
-  head_->slots_used.store(index + 1, std::memory_order_release);
+  own_slots_ = index + 1;
+  head_->slots_used.store(own_slots_, std::memory_order_release);
   return index;
 }
 
 void Segment::close_as_owner() {
+  // Before we look: a thread that imports right now sees this, or we see what it locked.
+  owner_.store(false, std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (locals_in_use()) {
     // Handles of our own to what we gave out: as anybody's from now on, so they need a place. Without one we stay the owner for good.
     {
       const std::lock_guard lock(mutex);
-      if (place_.load(std::memory_order_relaxed) < 0 && !claim_place()) return;
+      if (place_.load(std::memory_order_relaxed) < 0 && !claim_place()) {
+        owner_.store(true, std::memory_order_relaxed);
+        return;
+      }
     }
     remove_names();
-    owner_.store(false, std::memory_order_relaxed);
     mark_locals();
   }
   const std::lock_guard lock(mutex);
   remove_names();
-  owner_.store(false, std::memory_order_relaxed);
+  SHMALLOC_STEP();
   head_->closed.store(1, std::memory_order_release);
+  SHMALLOC_STEP();
   owner_lock_ = false;
   owner_keeper_.reset();
   uses_.fetch_sub(1, std::memory_order_acq_rel);
@@ -440,7 +470,24 @@ bool Segment::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *m
 
 void Segment::want_maintenance() { due(os::coarse_now() + kMaintenanceEvery); }
 
+// Tries again what could not be handed over. True while there is more.
+bool Segment::let_go_of_retained() {
+  bool more = false;
+  each_segment([&](Segment &segment) {
+    std::vector<std::uint32_t> retained;
+    {
+      const std::lock_guard lock(mutex);
+      retained.swap(segment.retained_);
+    }
+    for (const std::uint32_t slot : retained) segment.let_go(slot, nullptr);  // Each is a use of the segment.
+    const std::lock_guard lock(mutex);
+    more = more || !segment.retained_.empty();
+  });
+  return more;
+}
+
 std::uint64_t Segment::maintain(bool all, bool more) {
+  more = let_go_of_retained() || more;
   const std::lock_guard lock(mutex);
   std::uint64_t bytes = 0;
   bool foreign = false;
@@ -459,7 +506,7 @@ std::uint64_t Segment::maintain(bool all, bool more) {
 void Segment::before_fork() {
   mutex.lock();
   each_segment([](Segment &segment) {
-    if ((segment.uses_.load(std::memory_order_acquire) & kAlive) != 0) segment.prepare_child();
+    if ((segment.uses_.load(std::memory_order_acquire) & kAlive) != 0) segment.mark_all_for_child();
   });
 }
 
@@ -467,6 +514,7 @@ void Segment::in_parent() {
   each_segment([](Segment &segment) {
     segment.child_keeper_.reset();
     segment.child_place_ = -1;
+    segment.child_prepared_ = false;
   });
   mutex.unlock();
 }
@@ -479,21 +527,31 @@ void Segment::in_child() {
       LocalSlot &local = segment.locals_[i];
       const std::uint32_t word = local.word.load(std::memory_order_relaxed);
       if (word == 0) continue;
-      if ((word & kLocalLock) != 0) local.first = nullptr;
+      if ((word & kLocalLock) != 0) local.first = nullptr;  // One that was leaving has counted itself out already.
       local.word.store(word & ~kLocalLock, std::memory_order_relaxed);
     }
-    if (const int place = segment.place_.load(std::memory_order_relaxed); place >= 0) segment.ancestors_.push_back(place);
     segment.owner_keeper_.forget();  // They were not inherited.
     segment.keeper_.forget();
     segment.keeper_ = std::move(segment.child_keeper_);
     if (segment.keeper_) static_cast<void>(segment.keeper_.inherit(false));
+    const int place = segment.place_.load(std::memory_order_relaxed);
+    if (segment.child_place_ < 0 && segment.child_prepared_) {
+      segment.ancestors_.push_back(segment.lost_byte());
+      if (place >= 0) segment.ancestors_.push_back(wire::kPlaceBytes + static_cast<std::uint64_t>(place));
+    }
+    segment.lost_ = false;  // Those were children of our parent's.
+    if (segment.child_place_ >= 0 || !segment.child_prepared_) segment.owner_lock_ = false;
+    segment.child_prepared_ = false;
     segment.place_.store(segment.child_place_, std::memory_order_relaxed);
     segment.child_place_ = -1;
-    segment.children_.clear();
+    segment.names_are_ours_ = false;
+    // The parent's allocator had one use.
+    if (segment.owned()) segment.uses_.fetch_sub(1, std::memory_order_relaxed);
     segment.owner_.store(false, std::memory_order_relaxed);
-    segment.forked_ = true;
   });
-  mutex.unlock();
+  want_maintenance();
 }
+
+void Segment::unlock_child() { mutex.unlock(); }
 
 }  // namespace shmalloc

@@ -55,16 +55,15 @@ class Segment {
   // A handle more to a slot of this generation: of `memory`, or of nothing in particular. STALE, CORRUPT, NO_SPACE.
   Result<void> hold(const Ticket &ticket, SharedMemory *memory);
   void let_go(std::uint32_t slot, SharedMemory *memory);
+  // Adds to a ticket what its slot says of offset and size. False: there is no such slot.
+  bool promised(Ticket *ticket) const;
 
   // ---- for the owner ----
   Result<std::uint32_t> new_slot();
   wire::Slot &slot(std::uint32_t index) const { return slots_[index]; }
   wire::SegmentHead &head() const { return *head_; }
-  // Ends the generation if nobody holds it, here or elsewhere, nor children forked since `epoch`.
-  bool retire(std::uint32_t slot, std::uint32_t generation, std::uint32_t *epoch);
-  // Gives processes forked since the epoch their hold of a slot. False: that can't be done now.
-  bool hand_over(std::uint32_t slot, std::uint32_t epoch);
-  std::uint32_t epoch() const { return epoch_.load(std::memory_order_relaxed); }
+  // Ends the generation if nobody holds it, here or elsewhere.
+  bool retire(std::uint32_t slot, std::uint32_t generation);
   Result<void> reserve(std::uint64_t from, std::uint64_t to);
   void punch(std::uint64_t from, std::uint64_t to) const;
   void close_as_owner();  // and one use less
@@ -91,20 +90,20 @@ class Segment {
   static std::uint64_t maintain(bool all, bool more);
   static void want_maintenance();
 
+  // Fork. Between before_fork and its counterparts the owner marks what is alive for the child, who then has a handle to each.
   static void before_fork();
   static void in_parent();
   static void in_child();
+  static void unlock_child();               // ends what in_child began
+  bool mark_for_child(std::uint32_t slot);  // false: the child has no place
+  bool lost_children_live();                // who have none, and use what is pinned
+  void inherit(std::uint32_t slot, SharedMemory *memory);
 
  private:
-  struct Child {
-    int place;
-    std::uint32_t turn;
-    std::uint32_t epoch;
-  };
   // Handles of this process to one slot. The top bit locks the rest.
   struct LocalSlot {
     std::atomic<std::uint32_t> word;
-    std::uint32_t epoch;
+    bool pinned;  // a forked child that has no place uses it too: never let go
     SharedMemory *first;
   };
 
@@ -119,16 +118,22 @@ class Segment {
   void publish();
   Result<void> check(const Ticket &ticket);
   Result<void> claim_place();
+  Result<void> keep_for_ancestors(int fd) const;
+  Result<os::UniqueFd> open_control() const;
+  bool data_is_there() const;
   Result<int> claim(int fd);
   void clear_place(int place) const;
   void clear_up_with(int fd);
   std::uint64_t reclaim();
   bool locals_in_use();
   void mark_locals();
-  bool hand_over_locked(std::uint32_t slot, std::uint32_t epoch);
+  static bool let_go_of_retained();
   void prepare_child();
+  std::uint64_t lost_byte() const;
+  void mark_all_for_child();
   std::uint32_t slots_used() const;
-  static std::uint32_t lock(LocalSlot &local);
+  static void link(LocalSlot &local, SharedMemory *memory);
+  static std::uint32_t lock(LocalSlot &local, bool leaving = false);
   static void unlock(LocalSlot &local, std::uint32_t count) { local.word.store(count, std::memory_order_release); }
 
   // Uses, and in the top bit whether it can be found.
@@ -138,26 +143,28 @@ class Segment {
   wire::Slot *slots_ = nullptr;
   LocalSlot *locals_ = nullptr;
   std::uint32_t slot_count_ = 0;
+  std::uint32_t own_slots_ = 0;  // the owner's: given out so far
   std::atomic<bool> owner_{false};
   bool owner_lock_ = false;  // we are the owner, or forked from it
-  bool forked_ = false;      // what an ancestor mapped: never unmapped here
   bool sealed_ = false;
   bool huge_ = false;
   bool advise_ = false;  // its pages are chosen when they are touched
   std::atomic<int> place_{-1};
-  std::atomic<std::uint32_t> epoch_{0};
-  std::uint32_t lost_epoch_ = 0;            // what is older than this is never let go: a child was forked that has no place
+  bool lost_ = false;                       // children were forked that have no place
   std::atomic<std::uint64_t> verified_{0};  // bytes of the data that are seen to exist
   std::atomic<std::int64_t> cleared_up_{0};
   os::UniqueFd control_, data_;
   os::Identity identity_;  // of the control
+  os::Identity data_identity_;
   std::string name_;
+  bool names_are_ours_ = false;
   os::Mapping control_map_, data_map_, read_only_map_, local_map_;
   std::atomic<char *> read_only_{nullptr};
-  os::Mapping owner_keeper_;  // keeps the owner's lock, if that is us
-  os::Mapping keeper_;        // keeps that of our place, and those for our ancestors
-  std::vector<int> ancestors_;
-  std::vector<Child> children_;
+  os::Mapping owner_keeper_;              // keeps the owner's lock, if that is us
+  os::Mapping keeper_;                    // keeps that of our place, and those for our ancestors
+  std::vector<std::uint64_t> ancestors_;  // bytes that protect what we inherited, as we got no place
+  bool child_prepared_ = false;
+  std::vector<std::uint32_t> retained_;  // slots of handles that are gone, but that children without a place may use
   int child_place_ = -1;
   os::Mapping child_keeper_;
 };

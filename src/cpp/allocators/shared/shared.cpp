@@ -7,7 +7,7 @@
 #include "allocators/map/map.hpp"
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/slot.hpp"
-#include "base/fork.hpp"
+#include "os/process.hpp"
 
 namespace shmalloc {
 namespace {
@@ -45,7 +45,6 @@ Result<std::unique_ptr<Memory>> SharedAllocator::make(std::size_t size, const sh
     std::unique_ptr<SharedMemory> memory(new (std::nothrow) SharedMemory());
     if (memory == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
     SHMALLOC_CHECK(heap_.allocate(size, params.alignment, (params.flags & SHMALLOC_STORAGE_ZEROED) != 0, memory.get()));
-    memory->fork_generation = fork_generation();
     return std::unique_ptr<Memory>(std::move(memory));
   }
   // A memfd of its own.
@@ -110,10 +109,14 @@ void SharedAllocator::before_fork() {
   orphans_mutex.lock();
   heaps_mutex().lock();
   memories_mutex.lock();
+  forking.store(true, std::memory_order_seq_cst);
+  os::fence_all_threads();
   Segment::before_fork();
+  Heap::before_fork();
 }
 
 void SharedAllocator::in_parent() {
+  forking.store(false, std::memory_order_relaxed);
   Segment::in_parent();
   memories_mutex.unlock();
   heaps_mutex().unlock();
@@ -121,8 +124,10 @@ void SharedAllocator::in_parent() {
 }
 
 void SharedAllocator::in_child() {
+  forking.store(false, std::memory_order_relaxed);
   Segment::in_child();
   Heap::in_child();
+  Segment::unlock_child();
   memories_mutex.unlock();
   heaps_mutex().unlock();
   orphans_mutex.unlock();
@@ -152,23 +157,18 @@ void SharedMemory::give_back() {
   if (from == nullptr) return;
   storage.store(nullptr, std::memory_order_relaxed);
   segment = nullptr;
-  data = nullptr;
   if (block != nullptr) {
     Heap &heap = *block->arena->heap;
     if (lingering) heap.lingers(*this, -1);
     lingering = false;
     const bool orphaned = static_cast<const SharedAllocator &>(heap.allocator()).orphaned();
-    if (fork_generation == shmalloc::fork_generation()) {
-      heap.free(this);
-    } else {
-      heap.free_inherited(*this);
-      block = nullptr;
-    }
+    heap.free(this);
     if (orphaned) SharedAllocator::end_orphans();
   } else {
-    from->let_go(held.slot, this);
+    if (held.slot != kNoSlot) from->let_go(held.slot, this);
     from->release();
   }
+  data = nullptr;  // Until here others may look at it: they find it in lists.
   size = capacity = 0;
 }
 
@@ -188,10 +188,10 @@ Result<void> SharedMemory::seal() {
 }
 
 Result<Ticket> SharedMemory::ticket() {
-  if (block == nullptr) return held;
-  if (fork_generation != shmalloc::fork_generation())
+  if (block == nullptr && held.slot == kNoSlot)
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
-                "a storage of kind SHARED that was inherited by fork can only be exported by its maker");
+                "this process inherited the storage and has no place in its segment: only its maker can export it");
+  if (block == nullptr) return held;
   SHMALLOC_CHECK(block->arena->heap->give_slot(this));
   Ticket ticket;
   for (std::size_t i = 0; i < sizeof ticket.id; ++i) ticket.id[i] = segment->id()[i];
@@ -205,12 +205,30 @@ Result<Ticket> SharedMemory::ticket() {
 Result<void> SharedMemory::revoke() {
   if (block == nullptr)
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "only the process that made the storage can revoke its handles");
-  if (fork_generation != shmalloc::fork_generation() || !block->exported) return {};
+  if (!block->exported.load(std::memory_order_relaxed)) return {};
   std::uint32_t &generation = block->arena->generation(block->slot);
   if (generation + 1 == wire::kLastGeneration)
     return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the slot has been used too often to revoke");
   if (slot::revoke(segment->slot(block->slot), generation)) ++generation;
   return {};
+}
+
+// In a forked child, of what its parent made: the segment has our place's bit in the slot, if there was a place.
+void SharedMemory::become_held() {
+  for (std::size_t i = 0; i < sizeof held.id; ++i) held.id[i] = segment->id()[i];
+  const bool counted = block->exported.load(std::memory_order_relaxed) && !block->pinned;
+  held.slot = counted ? block->slot : kNoSlot;
+  held.generation = counted ? block->arena->generation(block->slot) : 0;
+  held.offset = block->offset;
+  held.size = size;
+  block = nullptr;
+  lingering = false;
+  segment->retain();
+  if (counted) {
+    segment->inherit(held.slot, this);
+  } else {
+    segment->retain();  // Mapped for good: nobody tells when it is not used any more.
+  }
 }
 
 Result<void> SharedMemory::open(Segment *from, const Ticket &ticket, bool for_reading_only) {
@@ -231,7 +249,6 @@ Result<void> SharedMemory::open(Segment *from, const Ticket &ticket, bool for_re
   segment = from;
   read_only = for_reading_only;
   stable.store(from->stable(), std::memory_order_relaxed);
-  fork_generation = shmalloc::fork_generation();
   return {};
 }
 
@@ -240,7 +257,7 @@ std::uint64_t SharedMemory::allocator_id() const {
 }
 
 void SharedMemory::linger() {
-  if (block == nullptr || fork_generation != shmalloc::fork_generation()) return;
+  if (block == nullptr) return;
   lingering = true;
   block->arena->heap->lingers(*this, 1);
 }

@@ -22,6 +22,8 @@ class SharedMemory final : public Memory {
   // Later handles get another generation; the ones given out are stale.
   Result<void> revoke();
 
+  void become_held();
+
   // Takes hold of what a ticket speaks of. Uses of the segment are not changed.
   Result<void> open(Segment *from, const Ticket &ticket, bool for_reading_only);
 
@@ -36,7 +38,6 @@ class SharedMemory final : public Memory {
   Segment *segment = nullptr;
   Block *block = nullptr;  // ours, or NULL: held
   Ticket held;
-  std::uint64_t fork_generation = 0;
   bool lingering = false;  // kept by an export only
 
   // From now on only an export keeps it.

@@ -62,5 +62,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(std::ato
 // Bytes of the control that processes lock, far beyond its end.
 inline constexpr std::uint64_t kOwnerByte = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kPlaceBytes = kOwnerByte + 64;
+inline constexpr std::uint64_t kLostBytes = kPlaceBytes + 64;     // of whoever has the place: children without one live
+inline constexpr std::uint64_t kOwnerLostByte = kLostBytes + 64;  // of the owner, if he has no place
 
 }  // namespace shmalloc::wire

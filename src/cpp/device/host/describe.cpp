@@ -159,7 +159,7 @@ Result<std::string> describe_machine() {
   segments(json);
   static constexpr const char *kLater = "not in this version of shmalloc";
   static constexpr Item kKinds[] = {{"direct", nullptr}, {"map", nullptr},    {"map_refcounted", nullptr},
-                                    {"shared", kLater},  {"caching", kLater}, {"unified", kLater},
+                                    {"shared", nullptr}, {"caching", kLater}, {"unified", kLater},
                                     {"view", kLater}};
   static constexpr Item kBackends[] = {{"host", nullptr}, {"cuda", kLater}, {"vulkan", kLater}};
   items(json, "kinds", std::begin(kKinds), std::end(kKinds));

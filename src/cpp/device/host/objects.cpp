@@ -1,9 +1,12 @@
 #include <fcntl.h>
 
 #include <cstring>
+#include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/wire/segment.hpp"
 #include "device/host/machine.hpp"
 #include "os/holders.hpp"
 
@@ -74,17 +77,44 @@ bool named_object(const std::string &name, shmalloc_object_maker maker, const os
   return true;
 }
 
+// Segments have the same names whatever the prefix is.
+constexpr std::string_view kSegmentPrefix = "shmalloc";
+constexpr std::string_view kControl = "/memfd:shmalloc_control (deleted)";
+
+// Device and inode of what holds the storages of segments, as their controls say.
+using Data = std::set<std::pair<std::uint64_t, std::uint64_t>>;
+Data segment_data(const os::Holders &holders) {
+  Data data;
+  for (const auto &[key, held] : holders.objects) {
+    if (held.link != kControl || held.fd_path.empty()) continue;
+    const os::UniqueFd fd = os::open_path(held.fd_path.c_str(), O_RDONLY | O_NONBLOCK);
+    alignas(wire::SegmentHead) char bytes[sizeof(wire::SegmentHead)];
+    if (!fd || os::calls.read(fd.get(), bytes, sizeof bytes) != static_cast<ssize_t>(sizeof bytes)) continue;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::memcpy(&device, bytes + offsetof(wire::SegmentHead, data_device), sizeof device);
+    std::memcpy(&inode, bytes + offsetof(wire::SegmentHead, data_inode), sizeof inode);
+    if (std::memcmp(bytes, wire::kSegmentMagic, sizeof wire::kSegmentMagic) == 0) data.insert({device, inode});
+  }
+  return data;
+}
+
 // One that only processes hold. False if it is none of ours nor PyTorch's.
-bool nameless_object(const os::HeldObject &held, std::string_view prefix, shmalloc_object_info *info) {
+bool nameless_object(const os::HeldObject &held, std::string_view prefix, bool in_segment, shmalloc_object_info *info) {
   std::string_view link = held.link;
   if (!link.ends_with(kDeleted)) return false;
   link.remove_suffix(kDeleted.size());
   *info = empty_info();
   if (link.starts_with("/memfd:")) {
     link.remove_prefix(7);
-    if (link != prefix) return false;
+    const bool segment = prefix == kSegmentPrefix && (link == "shmalloc_control" || link == "shmalloc_segment");
+    if (link != prefix && !segment) return false;
     info->maker = SHMALLOC_OBJECT_MAKER_SHMALLOC;
     set_name(info, "memfd:", link);
+  } else if (link.starts_with("/#")) {
+    if (!in_segment) return false;
+    info->maker = SHMALLOC_OBJECT_MAKER_SHMALLOC;
+    set_name(info, "deleted:", link);
   } else {
     link.remove_prefix(std::strlen(os::kShmDirectory) + 1);
     info->maker = maker_of(link, prefix);
@@ -114,8 +144,9 @@ Result<std::vector<shmalloc_object_info>> all_objects(std::string_view prefix, c
     const shmalloc_object_maker maker = maker_of(name, prefix);
     if (maker != SHMALLOC_OBJECT_MAKER_UNKNOWN && named_object(name, maker, holders, &info)) all.push_back(info);
   }
+  const Data data = prefix == kSegmentPrefix ? segment_data(holders) : Data();
   for (const auto &[key, held] : holders.objects) {
-    if (nameless_object(held, prefix, &info)) all.push_back(info);
+    if (nameless_object(held, prefix, data.contains(key), &info)) all.push_back(info);
   }
   return all;
 }

@@ -1,0 +1,16 @@
+// Between the atomic steps of the protocol a process may die or be stopped. Tests build the protocol so that it asks them at each of these
+// points (tests/kill), and with mistakes in it, which the same tests must find. In the library this is nothing.
+#pragma once
+
+#ifdef SHMALLOC_KILL_POINTS
+extern "C" void shmalloc_kill_point(void);
+#define SHMALLOC_STEP() shmalloc_kill_point()
+#else
+#define SHMALLOC_STEP() static_cast<void>(0)
+#endif
+
+// 0: none. 1: retire looks and then bumps. 2: hold looks and then sets its bit. 3: a place is claimed with the bits of its dead
+// predecessor. 4: places are cleared up though somebody has them. 5: what forked children may use is not handed over to them.
+#ifndef SHMALLOC_MUTANT
+#define SHMALLOC_MUTANT 0
+#endif

@@ -1,0 +1,17 @@
+// Sleeping on a word of shared memory until another process rings.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace shmalloc::os {
+
+// Sleeps while the word has this value, no longer than so many nanoseconds. 0: woken, or the value differs; else ETIMEDOUT or EINTR, or
+// what else the kernel says.
+int futex_wait(const std::atomic<std::uint32_t> *word, std::uint32_t value, std::int64_t nanoseconds);
+void futex_wake_all(const std::atomic<std::uint32_t> *word);
+
+// Whether it makes sense to wait for another process without sleeping.
+bool several_cpus();
+
+}  // namespace shmalloc::os

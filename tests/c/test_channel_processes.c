@@ -1,0 +1,651 @@
+/* Channels between processes: many at once, and those that die in the middle. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "support.h"
+
+#define NOW SHMALLOC_TIME_NONE
+#define EVER SHMALLOC_TIME_FOREVER
+
+static shmalloc_allocator *make_pool(void) { return make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, "export_ttl_ms:0"); }
+
+static shmalloc_channel *make_channel(uint64_t capacity) {
+  shmalloc_channel_params params = SHMALLOC_INIT(shmalloc_channel_params);
+  shmalloc_channel *channel = NULL;
+  params.capacity = capacity;
+  OK(shmalloc_channel_create(&params, &channel, err));
+  return channel;
+}
+
+/* Calls that must be OK in a child, too. */
+static void must(int line, shmalloc_status status, const shmalloc_error *error) {
+  if (status == SHMALLOC_STATUS_OK) return;
+  fprintf(stderr, "line %d: %s: %s\n", line, shmalloc_status_name(status), error->message);
+  _exit(1);
+}
+#define MUST(...)                     \
+  do {                                \
+    shmalloc_error error_;            \
+    shmalloc_error *err = &error_;    \
+    must(__LINE__, __VA_ARGS__, err); \
+  } while (0)
+
+/* What a parcel says, in its record and in its bytes. */
+struct note {
+  uint32_t producer;
+  uint32_t number;
+  uint64_t check;
+};
+
+static void send_note(shmalloc_channel *channel, shmalloc_allocator *pool, uint32_t producer, uint32_t number) {
+  const struct note note = {producer, number, number * 0x9e3779b97f4a7c15U + producer};
+  shmalloc_storage *storage = NULL;
+  MUST(shmalloc_storage_create(pool, 4096 + number % 7 * 1000, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+  memcpy(shmalloc_storage_data(storage), &note, sizeof note);
+  memcpy((char *)shmalloc_storage_data(storage) + shmalloc_storage_size(storage) - 8, &note.check, 8);
+  MUST(shmalloc_channel_send(channel, storage, (const uint8_t *)&note, sizeof note, EVER, err));
+  shmalloc_storage_release(storage);
+}
+
+/* 1: one came, 0: none will. */
+static int receive_note(shmalloc_channel *channel, struct note *note, shmalloc_status *end) {
+  shmalloc_storage *storage = NULL;
+  size_t length = sizeof *note;
+  shmalloc_error error;
+  const shmalloc_status status = shmalloc_channel_receive(channel, &storage, (uint8_t *)note, &length, EVER, &error);
+  if (status == SHMALLOC_STATUS_PEER_GONE || status == SHMALLOC_STATUS_CLOSED) {
+    *end = status;
+    return 0;
+  }
+  must(__LINE__, status, &error);
+  CHILD_CHECK(length == sizeof *note && storage != NULL);
+  CHILD_CHECK(note->check == note->number * 0x9e3779b97f4a7c15U + note->producer);
+  CHILD_CHECK(memcmp(shmalloc_storage_data(storage), note, sizeof *note) == 0);
+  uint64_t last;
+  memcpy(&last, (char *)shmalloc_storage_data(storage) + shmalloc_storage_size(storage) - 8, 8);
+  CHILD_CHECK(last == note->check);
+  shmalloc_storage_release(storage);
+  return 1;
+}
+
+/* A process that has nothing of ours but a socket: forked before the library was used, as it were. Both get the channel's storage. */
+static int helper = -1;
+static pid_t helper_pid;
+
+static void start_helper(void (*body)(int socket)) {
+  int ends[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  helper_pid = fork();
+  assert_true(helper_pid >= 0);
+  if (helper_pid == 0) {
+    close(ends[0]);
+    body(ends[1]);
+    _exit(0);
+  }
+  close(ends[1]);
+  helper = ends[0];
+}
+static void end_helper(void) {
+  int status = 0;
+  close(helper);
+  assert_int_equal(waitpid(helper_pid, &status, 0), helper_pid);
+  assert_int_equal(status, 0);
+}
+static void send_home(shmalloc_channel *channel) {
+  shmalloc_storage *home = NULL;
+  OK(shmalloc_channel_storage(channel, &home, err));
+  OK(shmalloc_storage_send(helper, &home, 1, NULL, err));
+  shmalloc_storage_release(home);
+}
+static shmalloc_channel *receive_home(int socket) {
+  shmalloc_storage *home = NULL;
+  shmalloc_channel *channel = NULL;
+  size_t count = 1;
+  MUST(shmalloc_storage_receive(socket, NULL, &home, &count, err));
+  MUST(shmalloc_channel_open(home, &channel, err));
+  shmalloc_storage_release(home);
+  return channel;
+}
+
+static void echo(int socket) {
+  shmalloc_channel *in = receive_home(socket), *out = receive_home(socket);
+  for (;;) {
+    shmalloc_storage *storage = NULL;
+    uint8_t record[32];
+    size_t length = sizeof record;
+    shmalloc_error error;
+    const shmalloc_status status = shmalloc_channel_receive(in, &storage, record, &length, EVER, &error);
+    if (status == SHMALLOC_STATUS_CLOSED) break;
+    must(__LINE__, status, &error);
+    ++*(uint32_t *)shmalloc_storage_data(storage);
+    MUST(shmalloc_channel_send(out, storage, record, length, EVER, err));
+    shmalloc_storage_release(storage);
+  }
+  shmalloc_channel_release(in);
+  shmalloc_channel_release(out);
+}
+
+static void there_and_back(void **state) {
+  (void)state;
+  start_helper(echo);
+  shmalloc_allocator *pool = make_pool();
+  shmalloc_channel *there = make_channel(4), *back = make_channel(4);
+  send_home(there);
+  send_home(back);
+  for (uint32_t i = 0; i < 3000; ++i) {
+    shmalloc_storage *storage = NULL, *returned = NULL;
+    OK(shmalloc_storage_create(pool, 5000, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+    *(uint32_t *)shmalloc_storage_data(storage) = i;
+    OK(shmalloc_channel_send(there, storage, (const uint8_t *)&i, sizeof i, EVER, err));
+    void *const data = shmalloc_storage_data(storage);
+    if (i % 2 == 0) shmalloc_storage_release(storage);
+    uint32_t record = 0;
+    size_t length = sizeof record;
+    OK(shmalloc_channel_receive(back, &returned, (uint8_t *)&record, &length, EVER, err));
+    assert_int_equal(record, i);
+    assert_ptr_equal(shmalloc_storage_data(returned), data);
+    assert_int_equal(*(uint32_t *)data, i + 1);
+    shmalloc_storage_release(returned);
+    if (i % 2 != 0) shmalloc_storage_release(storage);
+  }
+  shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
+  OK(shmalloc_channel_get_info(there, &info, err));
+  assert_int_equal(info.sent, 3000);
+  assert_int_equal(info.received, 3000);
+  assert_int_equal(info.attached, 2);
+  OK(shmalloc_channel_close(there, err));
+  end_helper();
+  shmalloc_channel_release(there);
+  shmalloc_channel_release(back);
+  shmalloc_allocator_release(pool);
+}
+
+/* Storages of more segments than a process can announce at a time, some of them with names. */
+static void from_many_allocators(void **state) {
+  (void)state;
+  enum { COUNT = 11 };
+  start_helper(echo);
+  shmalloc_allocator *pools[COUNT];
+  for (int i = 0; i < COUNT; ++i) {
+    pools[i] = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED,
+                              i % 3 == 0 ? "export_ttl_ms:0,named:1,segment_size:16777216" : "export_ttl_ms:0");
+  }
+  shmalloc_channel *there = make_channel(4), *back = make_channel(4);
+  send_home(there);
+  send_home(back);
+  unsigned seed = 3;
+  uint32_t sent = 0, received = 0;
+  while (received < 600) {
+    shmalloc_storage *storage = NULL;
+    OK(shmalloc_storage_create(pools[rand_r(&seed) % COUNT], 5000, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+    *(uint32_t *)shmalloc_storage_data(storage) = sent;
+    shmalloc_error error;
+    /* The helper has room for as many on their way as we try to have. */
+    const shmalloc_status status = shmalloc_channel_send(there, storage, (const uint8_t *)&sent, sizeof sent, NOW, &error);
+    shmalloc_storage_release(storage);
+    if (status == SHMALLOC_STATUS_OK) {
+      ++sent;
+      continue;
+    }
+    assert_int_equal(status, SHMALLOC_STATUS_TIMEOUT);
+    uint32_t record = 0;
+    size_t length = sizeof record;
+    OK(shmalloc_channel_receive(back, &storage, (uint8_t *)&record, &length, EVER, err));
+    assert_int_equal(record, received);
+    assert_int_equal(*(uint32_t *)shmalloc_storage_data(storage), ++received);
+    shmalloc_storage_release(storage);
+  }
+  for (; received < sent; ++received) {
+    shmalloc_storage *storage = NULL;
+    OK(shmalloc_channel_receive(back, &storage, NULL, NULL, EVER, err));
+    shmalloc_storage_release(storage);
+  }
+  OK(shmalloc_channel_close(there, err));
+  end_helper();
+  shmalloc_channel_release(there);
+  shmalloc_channel_release(back);
+  for (int i = 0; i < COUNT; ++i) shmalloc_allocator_release(pools[i]);
+}
+
+/* A process that may not look into ours. */
+static void take_as_nobody(int socket) {
+  shmalloc_channel *in = receive_home(socket);
+  shmalloc_storage *storage = NULL;
+  CHILD_CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+  shmalloc_error error;
+  for (int i = 0; i < 2; ++i) {
+    CHILD_CHECK(shmalloc_channel_receive(in, &storage, NULL, NULL, EVER, &error) == SHMALLOC_STATUS_PERMISSION);
+    CHILD_CHECK(strstr(error.message, "socket") != NULL);
+  }
+  CHILD_CHECK(write(socket, "x", 1) == 1);
+  size_t count = 1;
+  MUST(shmalloc_storage_receive(socket, NULL, &storage, &count, err));
+  shmalloc_storage_release(storage);
+  MUST(shmalloc_channel_receive(in, &storage, NULL, NULL, EVER, err));
+  CHILD_CHECK(*(uint8_t *)shmalloc_storage_data(storage) == 42);
+  shmalloc_storage_release(storage);
+  shmalloc_channel_release(in);
+}
+
+static void who_may_not_look_into_the_sender_is_told_what_to_do(void **state) {
+  (void)state;
+  if (getuid() != 0) skip();
+  start_helper(take_as_nobody);
+  shmalloc_allocator *pool = make_pool();
+  shmalloc_channel *channel = make_channel(4);
+  send_home(channel);
+  shmalloc_storage *storage = NULL;
+  OK(shmalloc_storage_create(pool, 5000, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+  *(uint8_t *)shmalloc_storage_data(storage) = 42;
+  OK(shmalloc_channel_send(channel, storage, NULL, 0, EVER, err));
+  char token;
+  assert_int_equal(read(helper, &token, 1), 1);
+  OK(shmalloc_storage_send(helper, &storage, 1, NULL, err));
+  shmalloc_storage_release(storage);
+  end_helper();
+  shmalloc_channel_release(channel);
+  shmalloc_allocator_release(pool);
+}
+
+/* Gives the channel a storage at a time, and sleeps. */
+static void take_slowly(int socket) {
+  shmalloc_channel *in = receive_home(socket);
+  char token;
+  while (read(socket, &token, 1) == 1) {
+    shmalloc_storage *storage = NULL;
+    MUST(shmalloc_channel_receive(in, &storage, NULL, NULL, EVER, err));
+    shmalloc_storage_release(storage);
+    CHILD_CHECK(write(socket, &token, 1) == 1);
+  }
+  shmalloc_channel_release(in);
+}
+
+/* The sender never sends again, and gets its memory back nevertheless. */
+static void consumed_storages_come_back_by_themselves(void **state) {
+  (void)state;
+  start_helper(take_slowly);
+  shmalloc_allocator *pool = make_pool();
+  shmalloc_channel *channel = make_channel(4);
+  send_home(channel);
+  for (int released_first = 0; released_first < 2; ++released_first) {
+    shmalloc_storage *storage = NULL;
+    char token = 'x';
+    OK(shmalloc_storage_create(pool, 64 << 20, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+    void *const where = shmalloc_storage_data(storage);
+    OK(shmalloc_channel_send(channel, storage, NULL, 0, EVER, err));
+    shmalloc_storage_release(storage);
+    if (released_first != 0) shmalloc_channel_release(channel);
+    OK(shmalloc_storage_create(pool, 64 << 20, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+    assert_ptr_not_equal(shmalloc_storage_data(storage), where);
+    shmalloc_storage_release(storage);
+    assert_int_equal(write(helper, &token, 1), 1);
+    assert_int_equal(read(helper, &token, 1), 1);
+    for (int again = 0; again == 0;) { /* No trim: calls as any program makes them. */
+      OK(shmalloc_storage_create(pool, 64 << 20, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+      again = shmalloc_storage_data(storage) == where;
+      shmalloc_storage_release(storage);
+      usleep(10000);
+    }
+  }
+  end_helper();
+  shmalloc_allocator_release(pool);
+}
+
+/* ---- many at once ---- */
+
+enum { PRODUCERS = 3, CONSUMERS = 3, EACH = 3000 };
+struct tally {
+  uint32_t seen[PRODUCERS][EACH];
+  uint32_t next[PRODUCERS][CONSUMERS];
+};
+
+struct worker {
+  shmalloc_channel *channel;
+  shmalloc_allocator *pool;
+  uint32_t number;
+  struct tally *tally;
+};
+
+static void *produce(void *argument) {
+  const struct worker *self = argument;
+  for (uint32_t i = 0; i < EACH; ++i) send_note(self->channel, self->pool, self->number, i);
+  return NULL;
+}
+static void *consume(void *argument) {
+  const struct worker *self = argument;
+  struct note note;
+  shmalloc_status end;
+  while (receive_note(self->channel, &note, &end)) {
+    CHILD_CHECK(note.producer < PRODUCERS && note.number < EACH);
+    __atomic_fetch_add(&self->tally->seen[note.producer][note.number], 1, __ATOMIC_RELAXED);
+    /* What one producer sent comes in order to whoever it comes to. */
+    CHILD_CHECK(note.number >= self->tally->next[note.producer][self->number]);
+    self->tally->next[note.producer][self->number] = note.number + 1;
+  }
+  CHILD_CHECK(end == SHMALLOC_STATUS_CLOSED);
+  return NULL;
+}
+
+static void check_tally(struct tally *tally) {
+  for (int p = 0; p < PRODUCERS; ++p) {
+    for (int i = 0; i < EACH; ++i) {
+      if (tally->seen[p][i] != 1) fail_msg("number %d of producer %d came %u times", i, p, tally->seen[p][i]);
+    }
+  }
+}
+static struct tally *new_tally(void) {
+  struct tally *tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal(tally, MAP_FAILED);
+  return tally;
+}
+
+static void threads_share_a_channel(void **state) {
+  (void)state;
+  shmalloc_allocator *pool = make_pool();
+  shmalloc_channel *channel = make_channel(16);
+  struct tally *tally = new_tally();
+  struct worker workers[PRODUCERS + CONSUMERS];
+  pthread_t threads[PRODUCERS + CONSUMERS];
+  for (uint32_t i = 0; i < PRODUCERS + CONSUMERS; ++i) {
+    workers[i] = (struct worker){channel, pool, i < PRODUCERS ? i : i - PRODUCERS, tally};
+    assert_int_equal(pthread_create(&threads[i], NULL, i < PRODUCERS ? produce : consume, &workers[i]), 0);
+  }
+  for (int i = 0; i < PRODUCERS; ++i) pthread_join(threads[i], NULL);
+  OK(shmalloc_channel_close(channel, err));
+  for (int i = PRODUCERS; i < PRODUCERS + CONSUMERS; ++i) pthread_join(threads[i], NULL);
+  check_tally(tally);
+  munmap(tally, sizeof *tally);
+  shmalloc_channel_release(channel);
+  shmalloc_allocator_release(pool);
+}
+
+static void processes_share_a_channel(void **state) {
+  (void)state;
+  shmalloc_channel *channel = make_channel(16);
+  struct tally *tally = new_tally();
+  pid_t children[PRODUCERS + CONSUMERS];
+  fflush(NULL);
+  for (uint32_t i = 0; i < PRODUCERS + CONSUMERS; ++i) {
+    children[i] = fork();
+    assert_true(children[i] >= 0);
+    if (children[i] != 0) continue;
+    struct worker worker = {channel, i < PRODUCERS ? make_pool() : NULL, i < PRODUCERS ? i : i - PRODUCERS, tally};
+    (i < PRODUCERS ? produce : consume)(&worker);
+    if (i < PRODUCERS) { /* What is in flight lives as long as its sender. */
+      shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
+      do {
+        MUST(shmalloc_channel_get_info(channel, &info, err));
+        usleep(1000);
+      } while (info.length != 0);
+    }
+    shmalloc_channel_release(channel);
+    _exit(0);
+  }
+  for (int i = 0; i < PRODUCERS + CONSUMERS; ++i) {
+    int status = 0;
+    if (i == PRODUCERS) OK(shmalloc_channel_close(channel, err));
+    assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+    assert_int_equal(status, 0);
+  }
+  check_tally(tally);
+  shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
+  OK(shmalloc_channel_get_info(channel, &info, err));
+  assert_int_equal(info.sent, PRODUCERS * EACH);
+  assert_int_equal(info.received, PRODUCERS * EACH);
+  munmap(tally, sizeof *tally);
+  shmalloc_channel_release(channel);
+}
+
+/* ---- death ---- */
+
+static int rounds(void) {
+  const char *text = getenv("SHMALLOC_KILLS");
+  return text != NULL ? atoi(text) : 40;
+}
+
+/* Producers are killed anywhere in the middle: what comes is right, comes once, and in order; and nothing hangs. */
+static void producers_are_killed(void **state) {
+  (void)state;
+  unsigned seed = 7;
+  for (int round = 0; round < rounds(); ++round) {
+    shmalloc_channel *channel = make_channel(8);
+    pid_t children[2];
+    fflush(NULL);
+    for (uint32_t i = 0; i < 2; ++i) {
+      children[i] = fork();
+      assert_true(children[i] >= 0);
+      if (children[i] == 0) {
+        shmalloc_allocator *pool = make_pool();
+        for (uint32_t n = 0;; ++n) send_note(channel, pool, i, n);
+      }
+    }
+    struct note note;
+    shmalloc_status end;
+    uint32_t next[2] = {0, 0};
+    const int kill_at = (int)(rand_r(&seed) % 400);
+    for (int n = 0; receive_note(channel, &note, &end); ++n) {
+      assert_true(note.producer < 2 && note.number >= next[note.producer]);
+      next[note.producer] = note.number + 1;
+      if (n == kill_at || n == kill_at + 200) {
+        for (int spin = (int)(rand_r(&seed) % 20000); spin > 0; --spin) __asm__ volatile("");
+        kill(children[n == kill_at ? 0 : 1], SIGKILL);
+      }
+    }
+    assert_int_equal(end, SHMALLOC_STATUS_PEER_GONE);
+    for (int i = 0; i < 2; ++i) assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
+    shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
+    OK(shmalloc_channel_get_info(channel, &info, err));
+    assert_int_equal(info.length, 0);
+    assert_int_equal(info.attached, 1);
+    shmalloc_channel_release(channel);
+  }
+}
+
+/* Consumers are killed: each storage comes to one of them, or comes again, or died with one that had just taken it. */
+static void consumers_are_killed(void **state) {
+  (void)state;
+  unsigned seed = 11;
+  for (int round = 0; round < rounds(); ++round) {
+    enum { COUNT = 2000 };
+    shmalloc_allocator *pool = make_pool();
+    shmalloc_channel *channel = make_channel(8);
+    uint32_t *seen = mmap(NULL, COUNT * sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t children[2];
+    fflush(NULL);
+    for (uint32_t i = 0; i < 2; ++i) {
+      children[i] = fork();
+      assert_true(children[i] >= 0);
+      if (children[i] == 0) {
+        struct note note;
+        shmalloc_status end;
+        while (receive_note(channel, &note, &end)) __atomic_fetch_add(&seen[note.number], 1, __ATOMIC_SEQ_CST);
+        _exit(end == SHMALLOC_STATUS_CLOSED ? 0 : 1);
+      }
+    }
+    const uint32_t kill_at = rand_r(&seed) % 1500;
+    for (uint32_t n = 0; n < COUNT; ++n) {
+      send_note(channel, pool, 0, n);
+      if (n == kill_at) {
+        for (int spin = (int)(rand_r(&seed) % 20000); spin > 0; --spin) __asm__ volatile("");
+        kill(children[0], SIGKILL);
+      }
+    }
+    OK(shmalloc_channel_close(channel, err));
+    int status = 0;
+    assert_int_equal(waitpid(children[0], &status, 0), children[0]);
+    assert_int_equal(waitpid(children[1], &status, 0), children[1]);
+    assert_int_equal(status, 0);
+    int missing = 0;
+    for (int n = 0; n < COUNT; ++n) {
+      assert_true(seen[n] <= 1);
+      missing += seen[n] == 0;
+    }
+    assert_true(missing <= 1); /* The one that the dead had taken and not noted yet. */
+    munmap(seen, COUNT * sizeof *seen);
+    shmalloc_channel_release(channel);
+    /* Nothing that the dead held is left. */
+    uint64_t bytes = 0;
+    OK(shmalloc_allocator_trim(pool, SHMALLOC_TRIM_FREE, 0, &bytes, err));
+    shmalloc_allocator_info info = SHMALLOC_INIT(shmalloc_allocator_info);
+    OK(shmalloc_allocator_get_info(pool, &info, err));
+    assert_int_equal(info.live_storages, 0);
+    shmalloc_allocator_release(pool);
+  }
+}
+
+static void the_last_sender_dies_while_we_sleep(void **state) {
+  (void)state;
+  shmalloc_channel *channel = make_channel(4);
+  shmalloc_storage *storage = NULL;
+  fflush(NULL);
+  const pid_t child = fork();
+  if (child == 0) {
+    MUST(shmalloc_channel_send(channel, NULL, NULL, 0, EVER, err));
+    usleep(50000);
+    raise(SIGKILL);
+  }
+  OK(shmalloc_channel_receive(channel, &storage, NULL, NULL, EVER, err));
+  FAILS(PEER_GONE, "no other process", shmalloc_channel_receive(channel, &storage, NULL, NULL, EVER, err));
+  FAILS(PEER_GONE, "no other process", shmalloc_channel_receive(channel, &storage, NULL, NULL, NOW, err));
+  FAILS(PEER_GONE, "no other process", shmalloc_channel_send(channel, NULL, NULL, 0, NOW, err));
+  waitpid(child, NULL, 0);
+  /* Another one comes, and all is well again. */
+  IN_CHILD({ MUST(shmalloc_channel_send(channel, NULL, NULL, 0, NOW, err)); });
+  OK(shmalloc_channel_receive(channel, &storage, NULL, NULL, NOW, err));
+  FAILS(PEER_GONE, "no other process", shmalloc_channel_receive(channel, &storage, NULL, NULL, EVER, err));
+  shmalloc_channel_release(channel);
+}
+
+static void the_last_receiver_dies_while_we_sleep(void **state) {
+  (void)state;
+  shmalloc_channel *channel = make_channel(2);
+  fflush(NULL);
+  const pid_t child = fork();
+  if (child == 0) {
+    shmalloc_storage *storage = NULL;
+    MUST(shmalloc_channel_receive(channel, &storage, NULL, NULL, EVER, err));
+    usleep(50000);
+    raise(SIGKILL);
+  }
+  shmalloc_status status = SHMALLOC_STATUS_OK;
+  shmalloc_error error;
+  for (int i = 0; i < 4 && status == SHMALLOC_STATUS_OK; ++i) status = shmalloc_channel_send(channel, NULL, NULL, 0, EVER, &error);
+  assert_int_equal(status, SHMALLOC_STATUS_PEER_GONE);
+  waitpid(child, NULL, 0);
+  shmalloc_channel_release(channel);
+}
+
+/* A dead sender's storages are skipped, and its memory is gone. */
+static void storages_of_the_dead_are_skipped(void **state) {
+  (void)state;
+  shmalloc_channel *channel = make_channel(8);
+  shmalloc_storage *storage = NULL;
+  IN_CHILD({
+    shmalloc_allocator *pool = make_pool();
+    for (uint32_t i = 0; i < 5; ++i) send_note(channel, pool, 0, i);
+  });
+  FAILS(PEER_GONE, "no other process", shmalloc_channel_receive(channel, &storage, NULL, NULL, EVER, err));
+  shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
+  OK(shmalloc_channel_get_info(channel, &info, err));
+  assert_int_equal(info.skipped, 5);
+  assert_int_equal(info.received, 0);
+  assert_int_equal(info.sent, 5);
+  shmalloc_channel_release(channel);
+}
+
+/* A child that has what its parent sent, and does not give it back for him. */
+static void what_is_in_flight_is_the_parents(void **state) {
+  (void)state;
+  shmalloc_allocator *pool = make_pool();
+  shmalloc_channel *channel = make_channel(8);
+  for (uint32_t i = 0; i < 3; ++i) send_note(channel, pool, 1, i);
+  IN_CHILD({
+    struct note note;
+    shmalloc_status end;
+    CHILD_CHECK(receive_note(channel, &note, &end) && note.number == 0);
+    shmalloc_channel_release(channel);
+    shmalloc_allocator *own_pool = make_pool();
+    shmalloc_storage *own = NULL;
+    MUST(shmalloc_storage_create(own_pool, 100, 0, NULL, &own, err));
+    MUST(shmalloc_allocator_trim(NULL, 0, 0, NULL, err));
+  });
+  shmalloc_allocator *other = make_pool();
+  for (int i = 0; i < 20; ++i) {
+    shmalloc_storage *storage = NULL;
+    OK(shmalloc_storage_create(pool, 4096, 0, NULL, &storage, err));
+    memset(shmalloc_storage_data(storage), 0x55, 4096);
+    shmalloc_storage_release(storage);
+  }
+  struct note note;
+  shmalloc_status end;
+  for (uint32_t i = 1; i < 3; ++i) {
+    assert_true(receive_note(channel, &note, &end));
+    assert_int_equal(note.number, i);
+  }
+  shmalloc_channel_release(channel);
+  shmalloc_allocator_release(pool);
+  shmalloc_allocator_release(other);
+}
+
+static void more_than_there_are_places_for(void **state) {
+  (void)state;
+  enum { COUNT = 70 };
+  shmalloc_channel *channel = make_channel(2);
+  int told[2], waits[2];
+  assert_int_equal(pipe(told), 0);
+  assert_int_equal(pipe(waits), 0);
+  pid_t children[COUNT];
+  fflush(NULL);
+  for (int i = 0; i < COUNT; ++i) {
+    children[i] = fork();
+    assert_true(children[i] >= 0);
+    if (children[i] == 0) {
+      close(waits[1]);
+      shmalloc_storage *storage = NULL;
+      shmalloc_error error;
+      char answer = (char)shmalloc_channel_receive(channel, &storage, NULL, NULL, NOW, &error);
+      CHILD_CHECK(write(told[1], &answer, 1) == 1);
+      CHILD_CHECK(read(waits[0], &answer, 1) == 0); /* Until everybody was there. */
+      _exit(0);
+    }
+  }
+  int refused = 0;
+  for (int i = 0; i < COUNT; ++i) {
+    signed char answer = 0;
+    assert_int_equal(read(told[0], &answer, 1), 1);
+    assert_true(answer == SHMALLOC_STATUS_TIMEOUT || answer == SHMALLOC_STATUS_NO_SPACE);
+    refused += answer == SHMALLOC_STATUS_NO_SPACE;
+  }
+  assert_int_equal(refused, COUNT - 63); /* We have a place, too. */
+  close(waits[1]);
+  for (int i = 0; i < COUNT; ++i) {
+    int status = 0;
+    assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+    assert_int_equal(status, 0);
+  }
+  for (int i = 0; i < 2; ++i) close(told[i]);
+  close(waits[0]);
+  shmalloc_channel_release(channel);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(there_and_back),
+      cmocka_unit_test(from_many_allocators),
+      cmocka_unit_test(who_may_not_look_into_the_sender_is_told_what_to_do),
+      cmocka_unit_test(consumed_storages_come_back_by_themselves),
+      cmocka_unit_test(threads_share_a_channel),
+      cmocka_unit_test(processes_share_a_channel),
+      cmocka_unit_test(producers_are_killed),
+      cmocka_unit_test(consumers_are_killed),
+      cmocka_unit_test(the_last_sender_dies_while_we_sleep),
+      cmocka_unit_test(the_last_receiver_dies_while_we_sleep),
+      cmocka_unit_test(storages_of_the_dead_are_skipped),
+      cmocka_unit_test(what_is_in_flight_is_the_parents),
+      cmocka_unit_test(more_than_there_are_places_for),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
