@@ -121,17 +121,25 @@ def blocks_of(figures: List[Figures], facts: List[dict], machine: dict, notes: L
 
 def page(blocks: Dict[str, str]) -> str:
     parts = ["# Benchmarks", blocks["machine"]]
-    parts += [f"## {goals.TITLES[name][0]}\n\n{block}" for name, block in blocks.items() if name in goals.TITLES]
+    parts += [f"## {heading(name)}\n\n{block}" for name, block in blocks.items() if name in goals.TITLES]
     if "facts" in blocks:
-        parts.append(f"## Counted and weighed\n\n{blocks['facts']}")
+        parts.append(f"## {heading('facts')}\n\n{blocks['facts']}")
     return "\n\n".join(parts + [f"## Summary\n\n{blocks['summary']}"]) + "\n"
 
 
+def heading(name: str) -> str:
+    return goals.TITLES[name][0] if name in goals.TITLES else "Counted and weighed"
+
+
 def updated(text: str, blocks: Dict[str, str]) -> str:
-    """The text with each <!-- bench:NAME --> .. <!-- end --> filled anew; what was not measured stays."""
+    """The text with each <!-- bench:NAME --> .. <!-- end --> filled anew; what was not measured stays, what has no place yet comes last."""
 
     def fill(match: "re.Match[str]") -> str:
         block = blocks.get(match[1])
         return match[0] if block is None else f"<!-- bench:{match[1]} -->\n{block}\n<!-- end -->"
 
-    return re.sub(r"<!-- bench:(\S+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    text = re.sub(r"<!-- bench:(\S+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    for name, block in blocks.items():
+        if (name in goals.TITLES or name == "facts") and f"<!-- bench:{name} -->" not in text:
+            text = f"{text.rstrip()}\n\n## {heading(name)}\n\n<!-- bench:{name} -->\n{block}\n<!-- end -->\n"
+    return text

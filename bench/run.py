@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the benchmarks of a build and reports them as Markdown.
 
-    meson setup build --buildtype=release && ninja -C build
-    bench/run.py --build build                          all, under 8 minutes
-    bench/run.py --build build --quick                  a first look, under a minute
-    bench/run.py --build build --json figures.json --update docs/performance.md
+    ./dev bench                          builds and measures all
+    ./dev bench --quick                  a first look, under a minute on a quiet machine
+    ./dev bench --json figures.json --update docs/performance.md
+
+By hand: meson setup build --buildtype=release && ninja -C build && bench/run.py --build build
 """
 
 import argparse
@@ -44,7 +45,7 @@ MATTERS = ("quick", "only", "rounds", "patience")  # to the figures
 
 
 def shown_command(options: argparse.Namespace) -> list:
-    shown = ["bench/run.py", "--build", "build"]
+    shown = ["./dev", "bench"]
     for name in MATTERS:
         value = getattr(options, name)
         if value:
