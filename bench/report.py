@@ -66,6 +66,20 @@ def machine_block(machine: dict, notes: List[str]) -> str:
     return "\n".join(lines + [f"- note: {note}" for note in notes])
 
 
+def amount_text(fact: dict) -> str:
+    return f"{fact['value']:,.0f}" + (f" {fact['unit']}" if fact["unit"] else "")
+
+
+def facts_table(facts: List[dict]) -> str:
+    lines = ["| what | | goal | |", "| --- | --- | --- | --- |"]
+    for fact in facts:
+        goal = goals.fact_goal(fact["fact"])
+        asked = f"{goal.text} ({goal.number})" if goal else ""
+        verdict = "" if goal is None else "PASS" if goal.met(fact["value"]) else "**MISS**"
+        lines.append(f"| {fact['fact']} | {amount_text(fact)} | {asked} | {verdict} |")
+    return "\n".join(lines)
+
+
 def missed_text(row: Row) -> str:
     asked = f"asked {goal_text(row)}"
     if row.ratio is None:
@@ -76,19 +90,28 @@ def missed_text(row: Row) -> str:
     return f"{significant(ratio)}× {row.side}, {asked}"
 
 
-def summary_block(figures: List[Figures]) -> str:
-    """What is missed, a line for each comparison; medians."""
-    judged = [row for each in figures for row in each.rows if row.met is not None]
-    lines = [f"{sum(row.met for row in judged)} of {len(judged)} held, {sum(not row.met for row in judged)} missed:", ""]
+def summary_block(figures: List[Figures], facts: List[dict]) -> str:
+    """What is missed, a line for each comparison and fact; medians."""
+    judged = [row.met for each in figures for row in each.rows if row.met is not None]
+    missed_facts = []
+    for fact in facts:
+        goal = goals.fact_goal(fact["fact"])
+        if goal is not None:
+            judged.append(goal.met(fact["value"]))
+            if not judged[-1]:
+                missed_facts.append(f"- **MISS** {fact['fact']}: {amount_text(fact)}, asked {goal.text} ({goal.number})")
+    lines = [f"{sum(judged)} of {len(judged)} held, {len(judged) - sum(judged)} missed:", ""]
     for each in figures:
         missed = [missed_text(row) for row in each.rows if row.met is False]
         if missed:
             lines.append(f"- **MISS** {each.name}, {each.label}{' (noisy)' if each.noise else ''}: {'; '.join(missed)}")
-    return "\n".join(lines)
+    return "\n".join(lines + missed_facts)
 
 
-def blocks_of(figures: List[Figures], machine: dict, notes: List[str]) -> Dict[str, str]:
-    blocks = {"machine": machine_block(machine, notes), "summary": summary_block(figures)}
+def blocks_of(figures: List[Figures], facts: List[dict], machine: dict, notes: List[str]) -> Dict[str, str]:
+    blocks = {"machine": machine_block(machine, notes), "summary": summary_block(figures, facts)}
+    if facts:
+        blocks["facts"] = facts_table(facts)
     for name in goals.TITLES:
         mine = [each for each in figures if each.name == name]
         if mine:
@@ -98,15 +121,25 @@ def blocks_of(figures: List[Figures], machine: dict, notes: List[str]) -> Dict[s
 
 def page(blocks: Dict[str, str]) -> str:
     parts = ["# Benchmarks", blocks["machine"]]
-    parts += [f"## {goals.TITLES[name][0]}\n\n{block}" for name, block in blocks.items() if name in goals.TITLES]
+    parts += [f"## {heading(name)}\n\n{block}" for name, block in blocks.items() if name in goals.TITLES]
+    if "facts" in blocks:
+        parts.append(f"## {heading('facts')}\n\n{blocks['facts']}")
     return "\n\n".join(parts + [f"## Summary\n\n{blocks['summary']}"]) + "\n"
 
 
+def heading(name: str) -> str:
+    return goals.TITLES[name][0] if name in goals.TITLES else "Counted and weighed"
+
+
 def updated(text: str, blocks: Dict[str, str]) -> str:
-    """The text with each <!-- bench:NAME --> .. <!-- end --> filled anew; what was not measured stays."""
+    """The text with each <!-- bench:NAME --> .. <!-- end --> filled anew; what was not measured stays, what has no place yet comes last."""
 
     def fill(match: "re.Match[str]") -> str:
         block = blocks.get(match[1])
         return match[0] if block is None else f"<!-- bench:{match[1]} -->\n{block}\n<!-- end -->"
 
-    return re.sub(r"<!-- bench:(\S+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    text = re.sub(r"<!-- bench:(\S+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    for name, block in blocks.items():
+        if (name in goals.TITLES or name == "facts") and f"<!-- bench:{name} -->" not in text:
+            text = f"{text.rstrip()}\n\n## {heading(name)}\n\n<!-- bench:{name} -->\n{block}\n<!-- end -->\n"
+    return text

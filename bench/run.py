@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the benchmarks of a build and reports them as Markdown.
 
-    meson setup build --buildtype=release && ninja -C build
-    bench/run.py --build build                          all, under 8 minutes
-    bench/run.py --build build --quick                  a first look, under a minute
-    bench/run.py --build build --json figures.json --update docs/performance.md
+    ./dev bench                          builds and measures all
+    ./dev bench --quick                  a first look, under a minute on a quiet machine
+    ./dev bench --json figures.json --update docs/performance.md
+
+By hand: meson setup build --buildtype=release && ninja -C build && bench/run.py --build build
 """
 
 import argparse
@@ -44,7 +45,7 @@ MATTERS = ("quick", "only", "rounds", "patience")  # to the figures
 
 
 def shown_command(options: argparse.Namespace) -> list:
-    shown = ["bench/run.py", "--build", "build"]
+    shown = ["./dev", "bench"]
     for name in MATTERS:
         value = getattr(options, name)
         if value:
@@ -57,8 +58,10 @@ def command_of(options: argparse.Namespace) -> list:
     if not program.exists():
         sys.exit(f"run.py: no {program}: meson setup {options.build} --buildtype=release && ninja -C {options.build}")
     command = [str(program), "--load-probe", str(program.with_name("load_probe"))]
+    command += ["--malloc-peer", str(program.with_name("malloc_peer"))]
     if options.torch and shutil.which(options.torch):
         command += ["--python", options.torch, "--torch-script", str(HERE / "anchors" / "torch_peer.py")]
+        command += ["--python-script", str(HERE / "anchors" / "python_peer.py")]
     if options.quick:
         command.append("--quick")
     for name in ("only", "rounds", "patience"):
@@ -88,27 +91,28 @@ def measured(options: argparse.Namespace) -> tuple:
     if run.returncode != 0:
         sys.exit(run.returncode)
     lines = [json.loads(line) for line in run.stdout.splitlines()]
-    comparisons = [line for line in lines if "note" not in line]
-    if not comparisons:
+    comparisons = [line for line in lines if "sides" in line]
+    facts = [line for line in lines if "fact" in line]
+    if not comparisons and not facts:
         sys.exit("run.py: nothing was measured")
-    return machine, [line["note"] for line in lines if "note" in line], comparisons
+    return machine, [line["note"] for line in lines if "note" in line], comparisons, facts
 
 
 def main() -> int:
     options = arguments()
     if options.source:
         told = json.loads(options.source.read_text())
-        machine, notes, comparisons = told["machine"], told["notes"], told["comparisons"]
+        machine, notes, comparisons, facts = told["machine"], told["notes"], told["comparisons"], told.get("facts", [])
     else:
-        machine, notes, comparisons = measured(options)
+        machine, notes, comparisons, facts = measured(options)
     if options.keep and options.keep.exists():
         comparisons = with_kept(comparisons, machine, options.keep)
         notes = sorted({*notes, "each comparison is the quietest of several runs"})
-    shares = sorted(each["others_share"] for each in comparisons)
+    shares = sorted(each["others_share"] for each in comparisons) or [0]
     machine["CPU used by others meanwhile"] = f"{shares[len(shares) // 2]:.0%} of one, {shares[-1]:.0%} in the loudest comparison"
-    blocks = report.blocks_of([figures_module.figures_of(each) for each in comparisons], machine, notes)
+    blocks = report.blocks_of([figures_module.figures_of(each) for each in comparisons], facts, machine, notes)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "notes": notes, "comparisons": comparisons}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": machine, "notes": notes, "comparisons": comparisons, "facts": facts}, indent=1) + "\n")
     for path in options.update:
         path.write_text(report.updated(path.read_text(), blocks))
     print(report.page(blocks))

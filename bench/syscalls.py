@@ -26,6 +26,13 @@ LOOKS = [
     ("share 4 KiB, two CPUs", ("ours", "raw", "raw reserved")),
     ("batch 253, two CPUs", ("ours", "raw mapped", "raw unmapped")),
     ("handle one process", ("ours", "raw", "export alone", "import alone")),
+    ("pool 32 KiB", ("ours",)),
+    ("handover 4 KiB", ("ours", "raw fd")),
+    ("handover+again 4 KiB", ("ours",)),
+    ("channel 4 KiB", ("ours",)),
+    ("stream 4 KiB", ("ours",)),
+    ("channel+asleep two CPUs", ("ours", "bare futex")),
+    ("attach one segment", ("ours", "raw", "raw, two objects")),
     ("copy 256 KiB, sealed", ("ours", "memcpy")),
     ("copy 256 KiB, shm object", ("ours", "memcpy")),
 ]

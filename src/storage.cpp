@@ -15,7 +15,10 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
                                         const shmalloc_storage_params *params, shmalloc_storage **out_storage,
                                         shmalloc_error *err) {
   // The common case, with a look at what can't be left out: nothing here fails, so nothing has to be undone.
-  if (Allocator *from = params == nullptr && out_storage != nullptr ? unwrap(allocator) : nullptr; from != nullptr && !behind()) {
+  Allocator *from = nullptr;
+  if (params == nullptr && out_storage != nullptr) [[likely]]
+    from = allocator != nullptr ? unwrap(allocator) : Allocator::current_quickly();
+  if (from != nullptr && !behind()) [[likely]] {
     if (SharedAllocator *pool = SharedAllocator::of(from); pool != nullptr) {
       if (Storage *made = Storage::make_quickly(*pool, size); made != nullptr) {
         *out_storage = wrap(made);
@@ -35,8 +38,8 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
       return fail(SHMALLOC_STATUS_INVALID, 0, "alignment must be a power of two, not %llu",
                   static_cast<unsigned long long>(known.alignment));
     }
-    SHMALLOC_TRY(from, allocator_or_current(allocator));
-    if (SharedAllocator *pool = SharedAllocator::of(from.get()); pool != nullptr) {
+    SHMALLOC_TRY(chosen, allocator_or_current(allocator));
+    if (SharedAllocator *pool = SharedAllocator::of(chosen.get()); pool != nullptr) {
       SHMALLOC_TRY(pooled, SharedAllocator::pooled(size, known));
       if (pooled) {
         const bool zeroed = (known.flags & SHMALLOC_STORAGE_ZEROED) != 0;
@@ -46,9 +49,9 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
         return {};
       }
     }
-    SHMALLOC_TRY(storage, from->recorder().watch(size, stream, [&]() -> Result<Ref<Storage>> {
-      SHMALLOC_TRY(memory, from->make(size, known));
-      return Storage::make(std::move(memory), Ref<Allocator>::retain(from.get()), from->kind(), false);
+    SHMALLOC_TRY(storage, chosen->recorder().watch(size, stream, [&]() -> Result<Ref<Storage>> {
+      SHMALLOC_TRY(memory, chosen->make(size, known));
+      return Storage::make(std::move(memory), Ref<Allocator>::retain(chosen.get()), chosen->kind(), false);
     }));
     *out_storage = wrap(storage.take());
     return {};

@@ -72,7 +72,8 @@ std::vector<Watched> Watch::look(std::vector<shmalloc_object_info> now) {
 std::string format_growth(std::int64_t bytes) {
   if (bytes == 0) return "-";
   const auto amount = bytes < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(bytes) : static_cast<std::uint64_t>(bytes);
-  return (bytes < 0 ? "-" : "+") + format_size(amount);
+  std::string text(1, bytes < 0 ? '-' : '+');
+  return text += format_size(amount);
 }
 
 }  // namespace shmalloc_tool

@@ -7,6 +7,7 @@
 
 #include "harness/check.hpp"
 #include "harness/clock.hpp"
+#include "harness/peer.hpp"
 
 namespace bench::raw {
 
@@ -79,6 +80,27 @@ std::size_t receive_descriptors(int socket, int *fds, std::size_t room) {
   const std::size_t bytes = control->cmsg_len - CMSG_LEN(0);
   std::memcpy(fds, CMSG_DATA(control), bytes);
   return bytes / sizeof(int);
+}
+
+void share(int socket, std::size_t size, Blocks blocks, bool fill) {
+  const int fd = create(size, blocks);
+  void *data = map(fd, size);
+  touch_pages(data, 0, fill ? size : 1);
+  send_descriptors(socket, &fd, 1);
+  check(read_token(socket), "acknowledgement");
+  unmap(data, size);
+  close(fd);
+}
+
+void answer_shares(int socket, std::size_t size) {
+  int fd = -1;
+  while (receive_descriptors(socket, &fd, 1) == 1) {
+    void *data = map(fd, size);
+    read_byte(data);
+    write_token(socket);
+    unmap(data, size);
+    close(fd);
+  }
 }
 
 }  // namespace bench::raw

@@ -23,4 +23,8 @@ void send_descriptors(int socket, const int *fds, std::size_t count);
 // How many came; 0 at the end of the conversation.
 std::size_t receive_descriptors(int socket, int *fds, std::size_t room);
 
+// One object from process to process: create, write a byte or one in every page, send; there map, read, acknowledge; free both.
+void share(int socket, std::size_t size, Blocks blocks, bool fill);
+void answer_shares(int socket, std::size_t size);
+
 }  // namespace bench::raw

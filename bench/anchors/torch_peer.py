@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch's two sharing strategies, timed for the benchmark program, which asks by lines on standard input:
 
-    create|create+fill|share|share+fill  file_descriptor|file_system  SIZE  CPU  TIMES
+    create|create+fill|share|share+fill|resend|move  file_descriptor|file_system  SIZE  CPU  TIMES
 
 and reads nanoseconds each. CPU is where the receiving process goes; this one stays on CPU 0.
 """
@@ -36,8 +36,9 @@ def pin(cpu: int) -> None:
     os.sched_setaffinity(0, {cpu % os.cpu_count()})
 
 
-def receive(connection) -> None:
+def receive(connection, others) -> None:
     """The other process: take a storage, read its first byte, say so, drop it."""
+    others.close()  # so that this one's end is seen here
     pin(1)
     while True:
         try:
@@ -76,9 +77,36 @@ def time_share(connection, strategy: str, size: int, cpu: int, fill: bool, times
     return (time.perf_counter_ns() - begin) / times
 
 
+def time_resend(connection, strategy: str, size: int, cpu: int, times: int) -> float:
+    """One storage that was sent before, again and again."""
+    mp.set_sharing_strategy(strategy)
+    connection.send(cpu)
+    connection.recv_bytes()
+    storage = make(strategy, size)
+    storage[0] = 1
+    begin = time.perf_counter_ns()
+    for _ in range(times):
+        connection.send(storage)
+        connection.recv_bytes()
+    return (time.perf_counter_ns() - begin) / times
+
+
+def time_move(strategy: str, size: int, times: int) -> float:
+    """Private memory, every page of it in use, made shareable."""
+    mp.set_sharing_strategy(strategy)
+    spent = 0
+    for _ in range(times):
+        tensor = torch.full((size,), 1, dtype=torch.uint8)
+        begin = time.perf_counter_ns()
+        tensor.share_memory_()
+        spent += time.perf_counter_ns() - begin
+        del tensor
+    return spent / times
+
+
 def main() -> None:
     ours, theirs = mp.Pipe()
-    child = mp.Process(target=receive, args=(theirs,), daemon=True)
+    child = mp.Process(target=receive, args=(theirs, ours), daemon=True)
     child.start()
     theirs.close()
     pin(0)
@@ -89,6 +117,10 @@ def main() -> None:
         verb, _, fill = what.partition("+")
         if verb == "create":
             result = time_create(strategy, int(size), bool(fill), int(times))
+        elif verb == "resend":
+            result = time_resend(ours, strategy, int(size), int(cpu), int(times))
+        elif verb == "move":
+            result = time_move(strategy, int(size), int(times))
         else:
             result = time_share(ours, strategy, int(size), int(cpu), bool(fill), int(times))
         print(result, flush=True)

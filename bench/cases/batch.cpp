@@ -1,4 +1,5 @@
 // Goal 7: n storages in one message; send, receive, map, free there, acknowledge. The storages exist before.
+// Ours are of kind SHARED; of kind MAP each has an object of its own, as in the bare sequence.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,10 +54,11 @@ Side batch_side(const char *name, int socket, std::size_t count, Send send) {
 void measure_count(Options &options, std::size_t count, int cpu, const char *place) {
   const std::string label = std::to_string(count) + ", " + place;
   if (!wanted(options, "batch", label)) return;
-  std::vector<shmalloc_storage *> storages;
+  std::vector<shmalloc_storage *> storages, mapped;
   std::vector<int> fds;
   for (std::size_t index = 0; index < count; ++index) {
     storages.push_back(ours::create(opaque(storage_size)));
+    mapped.push_back(ours::create(opaque(storage_size), nullptr, ours::mapping_allocator()));
     fds.push_back(raw::create(storage_size, raw::Blocks::reserved));
   }
   {
@@ -68,6 +70,8 @@ void measure_count(Options &options, std::size_t count, int cpu, const char *pla
     Comparison comparison{"batch", label, {{"storages", static_cast<double>(count)}, {"cpus", cpu + 1.0}}, {}, false};
     comparison.sides.push_back(
         batch_side("ours", at_ours, count, [&, at_ours] { ours::send(at_ours, storages.data(), opaque(count)); }));
+    comparison.sides.push_back(
+        batch_side("ours, kind MAP", at_ours, count, [&, at_ours] { ours::send(at_ours, mapped.data(), opaque(count)); }));
     comparison.sides.push_back(batch_side("raw mapped", at_mapping, count,
                                           [&, at_mapping] { raw::send_descriptors(at_mapping, fds.data(), opaque(count)); }));
     comparison.sides.push_back(
@@ -75,6 +79,7 @@ void measure_count(Options &options, std::size_t count, int cpu, const char *pla
     measure(options, comparison);
   }
   for (shmalloc_storage *storage : storages) shmalloc_storage_release(storage);
+  for (shmalloc_storage *storage : mapped) shmalloc_storage_release(storage);
   for (const int fd : fds) close(fd);
 }
 

@@ -9,6 +9,7 @@
 
 namespace bench {
 
+class Asked;
 class Torch;
 
 void measure_create(Options &options, Torch &torch);
@@ -19,6 +20,15 @@ void measure_grow(Options &options);
 void measure_copy(Options &options);
 void measure_handle(Options &options);
 void measure_load(Options &options);
+void measure_pool(Options &options, Torch &torch);
+void measure_handover(Options &options, Torch &torch, Asked &python);
+void measure_resident(Options &options, Torch &torch);
+void measure_counted(Options &options);
+void measure_attach(Options &options);
+void measure_crash(Options &options);
+// What storages and threads take beside their bytes. Before there are any.
+void weigh_many(Options &options);
+void measure_many(Options &options);
 
 // The mean over n turns of something that has no other preparation.
 template <class Function>

@@ -1,150 +1,191 @@
-// Goals 3, 4 and 5: storages through a channel, beside two processes that only change a word each for the other to see, awake or asleep.
-#include <linux/futex.h>
+// Goals 3 to 5 by channels: a storage there and a record alone back; a stream of storages; and both with a peer that is asleep.
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <climits>
 #include <new>
 
+#include "anchors/spin.hpp"
 #include "cases/cases.hpp"
 #include "cases/ours.hpp"
-#include "harness/peer.hpp"
+#include "harness/machine.hpp"
 
 namespace bench {
 
 namespace {
 
-// One word for each direction.
-struct Words {
-  alignas(128) std::atomic<std::uint32_t> there{0};
-  alignas(128) std::atomic<std::uint32_t> back{0};
-};
-
-Words *shared_words() {
-  void *memory = mmap(nullptr, sizeof(Words), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  check(memory != MAP_FAILED, "mmap");
-  return new (memory) Words();
-}
-
-void tell(int socket, long number) { check(write(socket, &number, sizeof number) == sizeof number, "write to the peer"); }
-bool hear(int socket, long *number) { return read(socket, number, sizeof *number) == sizeof *number; }
-
-void futex_wait(const std::atomic<std::uint32_t> &word, std::uint32_t value) {
-  syscall(SYS_futex, &word, FUTEX_WAIT, value, nullptr, nullptr, 0);
-}
-void futex_wake(const std::atomic<std::uint32_t> &word) { syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0); }
-
-void wait_for(const std::atomic<std::uint32_t> &word, std::uint32_t value, bool asleep) {
-  for (std::uint32_t now; (now = word.load(std::memory_order_acquire)) != value;) {
-    if (asleep) futex_wait(word, now);
-  }
-}
-void set(std::atomic<std::uint32_t> &word, std::uint32_t value, bool asleep) {
-  word.store(value, std::memory_order_release);
-  if (asleep) futex_wake(word);
-}
-
-// Both ends of a pair of channels, inherited by the peer.
-struct Channels {
-  shmalloc_allocator *allocator = nullptr;
-  shmalloc_channel *there = nullptr, *back = nullptr;
-
+// The two channels of a pair of processes. The peer is forked before there are any, so that it opens them as a stranger would.
+class Channels {
+ public:
   Channels() {
-    shmalloc_error error;
-    shmalloc_allocator_params params = SHMALLOC_INIT(shmalloc_allocator_params);
-    params.kind = SHMALLOC_ALLOCATOR_KIND_SHARED;
-    check(shmalloc_allocator_create(&params, &allocator, &error), error, "shmalloc_allocator_create");
-    check(shmalloc_channel_create(nullptr, &there, &error), error, "shmalloc_channel_create");
-    check(shmalloc_channel_create(nullptr, &back, &error), error, "shmalloc_channel_create");
+    void *memory = mmap(nullptr, sizeof(Handles), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    check(memory != MAP_FAILED, "mmap");
+    handles_ = new (memory) Handles{};
   }
   Channels(const Channels &) = delete;
   Channels &operator=(const Channels &) = delete;
   ~Channels() {
     shmalloc_channel_release(there);
     shmalloc_channel_release(back);
-    shmalloc_allocator_release(allocator);
+    munmap(handles_, sizeof *handles_);
   }
+
+  void make() {
+    there = make_one(handles_->there);
+    back = make_one(handles_->back);
+  }
+  // In the peer; every turn asks for it.
+  void open() {
+    if (there == nullptr) there = open_one(handles_->there);
+    if (back == nullptr) back = open_one(handles_->back);
+  }
+
+  shmalloc_channel *there = nullptr, *back = nullptr;
+
+ private:
+  struct Handles {
+    ours::Bytes there, back;
+  };
+
+  static shmalloc_channel *make_one(ours::Bytes &bytes) {
+    shmalloc_channel *channel = nullptr;
+    shmalloc_storage *storage = nullptr;
+    shmalloc_error error;
+    check(shmalloc_channel_create(nullptr, &channel, &error), error, "shmalloc_channel_create");
+    check(shmalloc_channel_storage(channel, &storage, &error), error, "shmalloc_channel_storage");
+    ours::export_to(storage, bytes);
+    shmalloc_storage_release(storage);
+    return channel;
+  }
+  static shmalloc_channel *open_one(const ours::Bytes &bytes) {
+    shmalloc_channel *channel = nullptr;
+    shmalloc_storage *storage = ours::import(bytes);
+    shmalloc_error error;
+    check(shmalloc_channel_open(storage, &channel, &error), error, "shmalloc_channel_open");
+    shmalloc_storage_release(storage);
+    return channel;
+  }
+
+  Handles *handles_;
 };
 
-shmalloc_storage *make(const Channels &channels, std::size_t size) {
-  shmalloc_error error;
-  shmalloc_storage *storage = nullptr;
-  check(shmalloc_storage_create(channels.allocator, size, SHMALLOC_STREAM_DEFAULT, nullptr, &storage, &error), error,
-        "shmalloc_storage_create");
-  return storage;
-}
 void send(shmalloc_channel *channel, shmalloc_storage *storage) {
   shmalloc_error error;
   check(shmalloc_channel_send(channel, storage, nullptr, 0, SHMALLOC_TIME_FOREVER, &error), error, "shmalloc_channel_send");
 }
+
 shmalloc_storage *receive(shmalloc_channel *channel) {
-  shmalloc_error error;
   shmalloc_storage *storage = nullptr;
+  shmalloc_error error;
   check(shmalloc_channel_receive(channel, &storage, nullptr, nullptr, SHMALLOC_TIME_FOREVER, &error), error,
         "shmalloc_channel_receive");
   return storage;
 }
 
-// What the sender waits for between two, so that the receiver has gone to sleep.
-void let_sleep() { usleep(200); }
+void send_new(shmalloc_channel *channel, std::size_t size) {
+  shmalloc_storage *storage = ours::create(opaque(size));
+  write_byte(shmalloc_storage_data(storage));
+  send(channel, storage);
+  shmalloc_storage_release(storage);
+}
 
-// A storage there, an acknowledgement back; or storages there alone.
-void measure_way(Options &options, const char *name, std::size_t size, bool stream, bool asleep) {
-  const std::string label = size_text(size);
-  if (!wanted(options, name, label)) return;
-  const Channels channels;
-  Words *words = shared_words();
-  const Peer ours_peer(1, SOCK_SEQPACKET, [&](int socket) {
-    for (long n = 0; hear(socket, &n);) {
-      for (; n > 0; --n) {
-        shmalloc_storage *storage = receive(channels.there);
-        read_byte(shmalloc_storage_data(storage));
-        shmalloc_storage_release(storage);
-        if (!stream || n == 1) send(channels.back, nullptr);
-      }
-    }
-  });
-  const Peer bare_peer(1, SOCK_SEQPACKET, [&](int socket) {
-    for (long n = 0; hear(socket, &n);) {
-      for (std::uint32_t i = 1; i <= n; ++i) {
-        wait_for(words->there, i, asleep);
-        set(words->back, i, asleep);
-      }
-    }
-  });
-  Comparison comparison{name, label, {{"bytes", static_cast<double>(size)}}, {}, false};
+void take_one(shmalloc_channel *channel) {
+  shmalloc_storage *storage = receive(channel);
+  read_byte(shmalloc_storage_data(storage));
+  shmalloc_storage_release(storage);
+}
+
+// What the peer does in a turn.
+void answer_each(Channels &channels, std::uint32_t times) {
+  channels.open();
+  for (std::uint32_t number = 0; number < times; ++number) {
+    take_one(channels.there);
+    send(channels.back, nullptr);
+  }
+}
+
+void answer_last(Channels &channels, std::uint32_t times) {
+  channels.open();
+  for (std::uint32_t number = 0; number < times; ++number) take_one(channels.there);
+  send(channels.back, nullptr);
+}
+
+void measure_handover(Options &options, std::size_t size) {
+  if (!wanted(options, "channel", size_text(size)) || cpu_count() < 2) return;
+  Channels channels;
+  const SpinningPeer peer(1, [&](Mailbox &, std::uint32_t times) { answer_each(channels, times); }), bare(1, pong);
+  channels.make();
+  Comparison comparison{"channel", size_text(size), {{"bytes", static_cast<double>(size)}}, {}, false};
   comparison.sides.push_back({"ours", [&](long n) {
-                                double spent = 0;
-                                tell(ours_peer.socket(), n);
-                                const double begin = now_ns();
-                                for (long i = 0; i < n; ++i) {
-                                  if (asleep) let_sleep();
-                                  const double from = asleep ? now_ns() : 0;
-                                  shmalloc_storage *storage = make(channels, opaque(size));
-                                  write_byte(shmalloc_storage_data(storage));
-                                  send(channels.there, storage);
-                                  if (!stream || i == n - 1) receive(channels.back);
-                                  shmalloc_storage_release(storage);
-                                  if (asleep) spent += now_ns() - from;
-                                }
-                                return (asleep ? spent : now_ns() - begin) / static_cast<double>(n);
+                                return peer.turn(n, [&](Mailbox &, std::uint32_t times) {
+                                  for (std::uint32_t number = 0; number < times; ++number) {
+                                    send_new(channels.there, size);
+                                    receive(channels.back);
+                                  }
+                                });
                               }});
-  comparison.sides.push_back({asleep ? "futex ping-pong" : "ping-pong", [&](long n) {
-                                double spent = 0;
-                                words->there = words->back = 0;
-                                tell(bare_peer.socket(), n);
-                                const double begin = now_ns();
-                                for (std::uint32_t i = 1; i <= n; ++i) {
-                                  if (asleep) let_sleep();
-                                  const double from = asleep ? now_ns() : 0;
-                                  set(words->there, i, asleep);
-                                  wait_for(words->back, i, asleep);
-                                  if (asleep) spent += now_ns() - from;
-                                }
-                                return (asleep ? spent : now_ns() - begin) / static_cast<double>(n);
+  comparison.sides.push_back({"bare ping-pong", [&](long n) { return bare.turn(n, ping); }});
+  measure(options, comparison);
+}
+
+void measure_stream(Options &options, std::size_t size) {
+  if (!wanted(options, "stream", size_text(size)) || cpu_count() < 2) return;
+  Channels channels;
+  const SpinningPeer peer(1, [&](Mailbox &, std::uint32_t times) { answer_last(channels, times); }), bare(1, pong);
+  channels.make();
+  shmalloc_storage *same = ours::create(opaque(size));
+  const auto stream = [&](long n, auto send_next) {
+    return peer.turn(n, [&](Mailbox &, std::uint32_t times) {
+      for (std::uint32_t number = 0; number < times; ++number) send_next();
+      receive(channels.back);
+    });
+  };
+  Comparison comparison{"stream", size_text(size), {{"bytes", static_cast<double>(size)}}, {}, false};
+  comparison.sides.push_back({"ours", [&](long n) { return stream(n, [&] { send_new(channels.there, size); }); }});
+  comparison.sides.push_back({"ours, one storage again", [&](long n) { return stream(n, [&] { send(channels.there, same); }); }});
+  comparison.sides.push_back({"bare ping-pong", [&](long n) { return bare.turn(n, ping); }});
+  measure(options, comparison);
+  shmalloc_storage_release(same);
+}
+
+// The peer has had time to fall asleep before each message; the pause is not timed.
+template <class Once>
+double each_after_a_pause(std::uint32_t times, Once once) {
+  double spent = 0;
+  for (std::uint32_t number = 1; number <= times; ++number) {
+    usleep(500);
+    const double begin = now_ns();
+    once(number);
+    spent += now_ns() - begin;
+  }
+  return spent / times;
+}
+
+void measure_asleep(Options &options, int cpu, const char *label) {
+  if (!wanted(options, "channel+asleep", label) || cpu >= cpu_count()) return;
+  Channels channels;
+  const SpinningPeer peer(cpu, [&](Mailbox &, std::uint32_t times) { answer_each(channels, times); }), bare(cpu, pong_asleep);
+  channels.make();
+  Comparison comparison{"channel+asleep", label, {{"cpus", cpu + 1.0}}, {}, false};
+  comparison.sides.push_back({"ours", [&](long n) {
+                                double each = 0;
+                                peer.turn(n, [&](Mailbox &, std::uint32_t times) {
+                                  each = each_after_a_pause(times, [&](std::uint32_t) {
+                                    send_new(channels.there, 4 * KiB);
+                                    receive(channels.back);
+                                  });
+                                });
+                                return each;
+                              }});
+  comparison.sides.push_back({"bare futex", [&](long n) {
+                                double each = 0;
+                                bare.turn(n, [&](Mailbox &mailbox, std::uint32_t times) {
+                                  each = each_after_a_pause(times, [&](std::uint32_t number) {
+                                    mailbox.there.store(number, std::memory_order_release);
+                                    wake(mailbox.there);
+                                    sleep_until(mailbox.back, number);
+                                  });
+                                });
+                                return each;
                               }});
   measure(options, comparison);
 }
@@ -152,9 +193,10 @@ void measure_way(Options &options, const char *name, std::size_t size, bool stre
 }  // namespace
 
 void measure_channel(Options &options) {
-  for (const std::size_t size : {4 * KiB, MiB}) measure_way(options, "hand-over", size, false, false);
-  for (const std::size_t size : {4 * KiB, MiB}) measure_way(options, "stream", size, true, false);
-  measure_way(options, "hand-over asleep", MiB, false, true);
+  for (const std::size_t size : {4 * KiB, MiB}) measure_handover(options, size);
+  for (const std::size_t size : {4 * KiB, MiB}) measure_stream(options, size);
+  measure_asleep(options, 1, "two CPUs");
+  measure_asleep(options, 0, "one CPU");
 }
 
 }  // namespace bench

@@ -22,7 +22,8 @@ void measure_size(Options &options, std::size_t size, Way way) {
   if (size >= 64 * MiB) warm_memory(2 * size);
   auto params = SHMALLOC_INIT(shmalloc_storage_params);
   params.mapped = way.mapped;
-  shmalloc_storage *from = ours::create(opaque(size), &params), *to = ours::create(opaque(size), &params);
+  shmalloc_storage *from = ours::create(opaque(size), &params, ours::mapping_allocator()),
+                   *to = ours::create(opaque(size), &params, ours::mapping_allocator());
   void *out = shmalloc_storage_data(to);
   const void *in = shmalloc_storage_data(from);
   touch_pages(shmalloc_storage_data(from), 0, size);
@@ -53,6 +54,7 @@ void measure_size(Options &options, std::size_t size, Way way) {
 void measure_copy(Options &options) {
   const Way sealed{"sealed", 0}, unsealed{"shm object", SHMALLOC_MAPPED_SHAREDMEM};
   for (const std::size_t size : {256 * KiB, 16 * MiB, 512 * MiB}) {
+    if (options.quick && size > 16 * MiB) continue;
     for (const Way way : {sealed, unsealed}) measure_size(options, size, way);
   }
 }

@@ -167,8 +167,9 @@ void measure_filled(Options &options, double exponent, const char *text) {
 }  // namespace
 
 void measure_grow(Options &options) {
-  measure_exponent(options, 1.125, "exponent 1.125");
   measure_exponent(options, 1.25, "exponent 1.25");
+  if (options.quick) return;
+  measure_exponent(options, 1.125, "exponent 1.125");
   measure_exponent(options, 1.5, "exponent 1.5");
   measure_exponent(options, 2.0, "exponent 2.0");
   measure_filled(options, 1.25, "exponent 1.25");

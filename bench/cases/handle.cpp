@@ -1,4 +1,4 @@
-// A handle of plain bytes: export and import, in one process and from one to another, against open of /proc/PID/fd/N and mmap.
+// A handle of plain bytes: export and import, in one process and from one to another, against open of /proc/PID/fd/N and mmap. Kind MAP.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -95,7 +95,7 @@ void measure_two_processes(Options &options, shmalloc_storage *storage, RawHandl
 }  // namespace
 
 void measure_handle(Options &options) {
-  shmalloc_storage *storage = ours::create(opaque(storage_size));
+  shmalloc_storage *storage = ours::create(opaque(storage_size), nullptr, ours::mapping_allocator());
   const RawHandle handle{getpid(), raw::create(storage_size, raw::Blocks::reserved)};
   measure_one_process(options, storage, handle);
   measure_two_processes(options, storage, handle, 1, "two processes, two CPUs");

@@ -23,35 +23,12 @@ void receive_ours(int socket) {
   }
 }
 
-void receive_raw(int socket, std::size_t size) {
-  int fd = -1;
-  while (raw::receive_descriptors(socket, &fd, 1) == 1) {
-    void *data = raw::map(fd, size);
-    read_byte(data);
-    write_token(socket);
-    raw::unmap(data, size);
-    close(fd);
-  }
-}
-
-void write_to(void *data, std::size_t size, bool fill) { touch_pages(data, 0, fill ? size : 1); }
-
 void share_ours(int socket, std::size_t size, bool fill) {
-  shmalloc_storage *storage = ours::create(size);
-  write_to(shmalloc_storage_data(storage), size, fill);
+  shmalloc_storage *storage = ours::create(size, nullptr, ours::mapping_allocator());
+  touch_pages(shmalloc_storage_data(storage), 0, fill ? size : 1);
   ours::send(socket, &storage, 1);
   check(read_token(socket), "acknowledgement");
   shmalloc_storage_release(storage);
-}
-
-void share_raw(int socket, std::size_t size, raw::Blocks blocks, bool fill) {
-  const int fd = raw::create(size, blocks);
-  void *data = raw::map(fd, size);
-  write_to(data, size, fill);
-  raw::send_descriptors(socket, &fd, 1);
-  check(read_token(socket), "acknowledgement");
-  raw::unmap(data, size);
-  close(fd);
 }
 
 void wake_up(int socket) {
@@ -74,7 +51,7 @@ void measure_size(Options &options, Torch &torch, std::size_t size, Way way, boo
   const std::string label = size_text(size) + ", " + way.text;
   if (!wanted(options, name, label)) return;
   const Peer ours_peer(way.cpu, way.socket_type, receive_ours);
-  const Peer raw_peer(way.cpu, way.socket_type, [size](int socket) { receive_raw(socket, size); });
+  const Peer raw_peer(way.cpu, way.socket_type, [size](int socket) { raw::answer_shares(socket, size); });
   const Peer echo(way.cpu, way.socket_type, answer_wake_ups);
   const int at_ours = ours_peer.socket(), at_raw = raw_peer.socket(), at_echo = echo.socket();
   const int rounds = size < 64 * MiB ? options.rounds : fill ? options.heavier_rounds : options.heavy_rounds;
@@ -83,8 +60,8 @@ void measure_size(Options &options, Torch &torch, std::size_t size, Way way, boo
   Comparison comparison{name, label, {{"bytes", static_cast<double>(size)}, {"cpus", way.cpu + 1.0}}, {}, false};
   const auto add = [&](const char *side, auto once) { comparison.sides.push_back({side, timed(once), rounds}); };
   add("ours", [=] { share_ours(at_ours, opaque(size), fill); });
-  add("raw", [=] { share_raw(at_raw, opaque(size), Blocks::lazy, fill); });
-  add("raw reserved", [=] { share_raw(at_raw, opaque(size), Blocks::reserved, fill); });
+  add("raw", [=] { raw::share(at_raw, opaque(size), Blocks::lazy, fill); });
+  add("raw reserved", [=] { raw::share(at_raw, opaque(size), Blocks::reserved, fill); });
   add("wake-up alone", [=] { wake_up(at_echo); });
   if (torch.ready()) {
     const auto by = [&, name, size, way](const char *strategy) {

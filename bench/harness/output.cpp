@@ -65,6 +65,12 @@ void write_for_people(const Comparison &comparison, const Outcome &outcome) {
   std::fprintf(stderr, " ns  (others %.0f%%, %.1f s)\n", outcome.others_share * 100, outcome.seconds);
 }
 
+void write_fact(const std::string &what, double value, const std::string &unit) {
+  std::printf("{\"fact\": %s, \"value\": %.10g, \"unit\": %s}\n", quoted(what).c_str(), value, quoted(unit).c_str());
+  std::fflush(stdout);
+  std::fprintf(stderr, "%s: %.4g %s\n", what.c_str(), value, unit.c_str());
+}
+
 void write_note(const std::string &text) {
   std::printf("{\"note\": %s}\n", quoted(text).c_str());
   std::fflush(stdout);

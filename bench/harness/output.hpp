@@ -18,6 +18,8 @@ struct Outcome {
 
 void write_json(const Comparison &comparison, const Outcome &outcome);
 void write_for_people(const Comparison &comparison, const Outcome &outcome);
+// Something that was counted, or weighed; `unit` may be "".
+void write_fact(const std::string &what, double value, const std::string &unit);
 // Something that the report must say, such as an anchor that is missing here.
 void write_note(const std::string &text);
 

@@ -33,9 +33,15 @@ Peer::Peer(int cpu, int socket_type, const std::function<void(int socket)> &body
 Peer::~Peer() {
   close(socket_);
   // A later peer may hold a copy of our end, so that the child sees no end of the conversation.
+  end();
+}
+
+void Peer::end() {
+  if (pid_ < 0) return;
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   forget_own(pid_);
+  pid_ = -1;
 }
 
 void write_token(int socket) {

@@ -15,6 +15,8 @@ class Peer {
   Peer &operator=(const Peer &) = delete;
   ~Peer();
   int socket() const { return socket_; }
+  // By SIGKILL; returns when it is gone.
+  void end();
 
  private:
   int socket_ = -1;

@@ -9,6 +9,7 @@
 namespace bench {
 
 struct Options {
+  bool quick = false;  // leaves out what takes seconds
   int rounds = 75;
   int heavy_rounds = 15;      // where a turn takes 10 ms or more
   int heavier_rounds = 7;     // .. 100 ms
@@ -19,8 +20,9 @@ struct Options {
   std::string side;           // for a look from outside (strace, perf): this side alone, `times` times, and nothing is measured
   long times = 1;
   std::string python;  // empty: no PyTorch
-  std::string torch_script;
-  std::string load_probe;  // empty: no cost of loading
+  std::string torch_script, python_script;
+  std::string malloc_peer;  // empty: no malloc to compare with
+  std::string load_probe;   // empty: no cost of loading
 };
 
 struct Side {

@@ -40,6 +40,7 @@ Result<Ref<Allocator>> make_kind(int kind) {
 
 }  // namespace
 
+constinit std::atomic<Allocator *> Allocator::quick_{nullptr};
 constinit std::mutex Allocator::settings_mutex_;
 
 Result<Ref<Allocator>> Allocator::create(const shmalloc_allocator_params &params) {
@@ -73,6 +74,8 @@ Result<Ref<Allocator>> Allocator::current() {
     const shmalloc_allocator_params params{};
     SHMALLOC_TRY(made, create(params));
     current_host = made.take();
+    current_host->retain();  // For those who use it without a reference, whenever that may be.
+    quick_.store(current_host, std::memory_order_release);
   }
   return Ref<Allocator>::retain(current_host);
 }
@@ -88,6 +91,7 @@ Result<void> Allocator::set_current(Allocator *allocator) {
   allocator->retain();
   old = Ref<Allocator>(current_host);
   current_host = allocator;
+  quick_.store(nullptr, std::memory_order_release);
   return {};
 }
 

@@ -21,6 +21,8 @@ class Allocator : public Handle {
   static Result<Ref<Allocator>> create(const shmalloc_allocator_params &params);
   // The current one of the host, one reference.
   static Result<Ref<Allocator>> current();
+  // The same without a lock or a reference: the one that was made here, which is never freed. NULL: there is none, or another was set.
+  static Allocator *current_quickly() { return quick_.load(std::memory_order_acquire); }
   static Result<void> set_current(Allocator *allocator);
 
   static constexpr std::size_t kNameRoom = 64;  // of a name and its zero byte
@@ -76,6 +78,7 @@ class Allocator : public Handle {
   const std::uint32_t keys_;
   std::uint64_t id_ = 0;
   char name_[kNameRoom] = {};
+  static std::atomic<Allocator *> quick_;
   static std::mutex settings_mutex_;  // One for all: held for a copy of 200 bytes.
   Settings settings_;
   std::atomic<std::uint64_t> live_storages_{0};

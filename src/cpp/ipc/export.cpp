@@ -1,9 +1,11 @@
 #include <fcntl.h>
 
+#include <atomic>
 #include <cstring>
 #include <limits>
 
 #include "allocators/shared/shared_memory.hpp"
+#include "base/fork.hpp"
 #include "base/text.hpp"
 #include "base/wire/handle.hpp"
 #include "ipc/ipc.hpp"
@@ -13,6 +15,18 @@ namespace shmalloc {
 namespace {
 
 constexpr std::uint32_t kFlags = SHMALLOC_EXPORT_READ_ONLY | SHMALLOC_EXPORT_DESCRIPTOR | SHMALLOC_EXPORT_COUNTED;
+
+// This process's number, for which the kernel is asked once and again after a fork: handles are made more often than that.
+int own_pid() {
+  static constinit std::atomic<std::uint64_t> known{0};  // above it, one more than the number of forks
+  const std::uint64_t forks = fork_generation() + 1;
+  const std::uint64_t now = known.load(std::memory_order_relaxed);
+  if (now >> 32 == forks) [[likely]]
+    return static_cast<int>(static_cast<std::uint32_t>(now));
+  const int pid = os::calls.getpid();
+  known.store(forks << 32 | static_cast<std::uint32_t>(pid), std::memory_order_relaxed);
+  return pid;
+}
 
 Error no_object() {
   return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
@@ -105,7 +119,7 @@ Result<HandleBytes> slot_handle(const Segment &segment, const Ticket &ticket, st
   handle.object_device = segment.identity().device;
   handle.inode = segment.identity().inode;
   handle.born_ns = segment.identity().born_ns;
-  handle.pid = os::calls.getpid();
+  handle.pid = own_pid();
   handle.started = os::own_start_time(handle.pid);
   handle.fd = segment.control_fd();
   handle.data_fd = segment.data_fd();
@@ -148,7 +162,7 @@ Result<HandleBytes> native_handle(Memory &memory, shmalloc_allocator_kind kind, 
   handle.object_device = object->identity.device;
   handle.inode = object->identity.inode;
   handle.born_ns = object->identity.born_ns;
-  handle.pid = os::calls.getpid();
+  handle.pid = own_pid();
   if ((flags & SHMALLOC_EXPORT_DESCRIPTOR) != 0 && object->header == 0) {  // A counted object is joined by its name.
     handle.route = SHMALLOC_HANDLE_ROUTE_DESCRIPTOR;
   } else if (object->named) {

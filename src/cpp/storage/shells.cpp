@@ -14,12 +14,13 @@ namespace {
 struct Shells {
   Storage *first;
   std::uint32_t count;
+  bool watched;  // the end of the thread gives them to the others
 };
 constexpr std::uint32_t kMost = 64;
-[[gnu::tls_model("initial-exec")]] thread_local constinit Shells own = {nullptr, 0};
+[[gnu::tls_model("initial-exec")]] thread_local constinit Shells own = {nullptr, 0, false};
 
 constinit std::mutex mutex;
-constinit Shells everyones = {nullptr, 0};
+constinit Shells everyones = {nullptr, 0, false};
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
 
@@ -49,18 +50,21 @@ void move_shells(Shells *from, Shells *to, std::uint32_t count, Next next) {
 
 // So that the end of this thread gives its list to the others.
 bool Storage::watch_thread(Storage *shell) {
+  if (own.watched) [[likely]]
+    return true;
   if (!key_made.load(std::memory_order_acquire)) {
     const std::lock_guard lock(mutex);
     if (!key_made.load(std::memory_order_relaxed)) {
       const auto at_end = [](void *) {
         const std::lock_guard at_end_lock(mutex);
+        own.watched = false;
         move_shells(&own, &everyones, own.count, &Storage::next_shell_);
       };
       if (pthread_key_create(&key, at_end) != 0) return false;
       key_made.store(true, std::memory_order_release);
     }
   }
-  return pthread_setspecific(key, shell) == 0;
+  return own.watched = pthread_setspecific(key, shell) == 0;
 }
 
 Result<Storage *> Storage::take_shell() {
@@ -72,7 +76,8 @@ Result<Storage *> Storage::take_shell() {
     if (own.first == nullptr) {
       auto *made = new (std::nothrow) Storage({}, SHMALLOC_ALLOCATOR_KIND_SHARED, false);
       if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
-      own = {made, 1};
+      own.first = made;
+      own.count = 1;
     }
     if (!watch_thread(own.first)) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }

@@ -81,7 +81,7 @@ Result<void> Heap::allocate_slowly(std::size_t size, std::uint64_t alignment, bo
     count_without_cache(*block, 1, size);
   }
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  wait_for_fork(mutex);
+  wait_for_fork(heaps_mutex);
   return {};
 }
 

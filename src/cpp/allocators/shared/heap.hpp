@@ -46,7 +46,7 @@ class Heap {
           begin(block, size, zeroed, memory);
           own->count_in(*block, size);
           std::atomic_signal_fence(std::memory_order_seq_cst);
-          wait_for_fork(heaps_mutex());
+          wait_for_fork(heaps_mutex);
           return true;
         }
       }

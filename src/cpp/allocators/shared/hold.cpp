@@ -116,7 +116,7 @@ Result<void> Segment::hold(const Ticket &ticket, SharedMemory *memory) {
   if (memory != nullptr) link(local, memory);
   unlock(local, count + 1);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  wait_for_fork(segments_mutex());
+  wait_for_fork(segments_mutex);
   return {};
 }
 

@@ -13,9 +13,9 @@ std::mutex &segments_mutex();
 // be done before he tells anybody of it, so that no child has what is not marked for it. He looks after he has done it, without a fence:
 // the forking thread pays for both.
 inline constinit std::atomic<bool> forking{false};
-inline void wait_for_fork(std::mutex &mutex) {
+inline void wait_for_fork(std::mutex &(*mutex)()) {
   if (forking.load(std::memory_order_relaxed)) [[unlikely]] {
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(mutex());
   }
 }
 

@@ -1,4 +1,4 @@
-#include "anchors/torch.hpp"
+#include "harness/asked.hpp"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -6,27 +6,31 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <vector>
 
 #include "harness/check.hpp"
 #include "harness/machine.hpp"
 
 namespace bench {
 
-Torch::Torch(const std::string &python, const std::string &script) {
-  if (python.empty()) {
-    why_ = "no interpreter was named";
+Asked::Asked(const std::vector<std::string> &command, const std::string &preload) {
+  if (command.empty() || command[0].empty()) {
+    why_ = "no program was named";
     return;
   }
+  name_ = command.back();
   int in[2], out[2];
   check(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipe");
+  std::vector<char *> words;
+  for (const std::string &word : command) words.push_back(const_cast<char *>(word.c_str()));
+  words.push_back(nullptr);
   pid_ = fork();
   check(pid_ >= 0, "fork");
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     dup2(in[0], 0);
     dup2(out[1], 1);
-    execlp(python.c_str(), python.c_str(), script.c_str(), static_cast<char *>(nullptr));
+    if (!preload.empty()) setenv("LD_PRELOAD", preload.c_str(), 1);
+    execvp(words[0], words.data());
     _exit(127);
   }
   close(in[0]);
@@ -37,20 +41,17 @@ Torch::Torch(const std::string &python, const std::string &script) {
   const std::string hello = answer();
   ready_ = hello.rfind("ready", 0) == 0;
   if (!ready_) {
-    why_ = hello.empty() ? python + " did not start" : hello;
+    why_ = hello.empty() ? command[0] + " did not start" : hello;
     return;
   }
-  // The processes that PyTorch started, after the word.
-  std::size_t position = 5;
-  while (position < hello.size()) {
+  for (std::size_t position = 5; position < hello.size();) {
     const int pid = std::atoi(hello.c_str() + position);
     if (pid > 0) count_as_own(pid);
     position = hello.find(' ', position + 1);
-    if (position == std::string::npos) break;
   }
 }
 
-Torch::~Torch() {
+Asked::~Asked() {
   if (questions_ != nullptr) std::fclose(questions_);
   if (answers_ != nullptr) std::fclose(answers_);
   if (pid_ > 0) {
@@ -59,7 +60,7 @@ Torch::~Torch() {
   }
 }
 
-std::string Torch::answer() {
+std::string Asked::answer() {
   std::vector<char> line(512);
   if (std::fgets(line.data(), static_cast<int>(line.size()), answers_) == nullptr) return "";
   std::string text = line.data();
@@ -67,14 +68,12 @@ std::string Torch::answer() {
   return text;
 }
 
-double Torch::ask(const std::string &what, const std::string &strategy, std::size_t size, int cpu, long times) {
-  check(ready_ && std::fprintf(questions_, "%s %s %zu %d %ld\n", what.c_str(), strategy.c_str(), size, cpu, times) > 0 &&
-            std::fflush(questions_) == 0,
-        "question to the PyTorch process");
+double Asked::ask(const std::string &question) {
+  check(ready_ && std::fprintf(questions_, "%s\n", question.c_str()) > 0 && std::fflush(questions_) == 0, "question to a child");
   const std::string text = answer();
   char *end = nullptr;
   const double ns = std::strtod(text.c_str(), &end);
-  if (end == text.c_str()) stop("PyTorch process", text.empty() ? "is gone" : text.c_str());
+  if (end == text.c_str()) stop(name_.c_str(), text.empty() ? "is gone" : text.c_str());
   return ns;
 }
 
