@@ -54,15 +54,17 @@ Result<Ref<Channel>> Channel::create(const shmalloc_channel_params &params) {
 }
 
 Result<Ref<Channel>> Channel::open(Storage &storage) {
-  SHMALLOC_TRY(ring, storage.with_memory([](Memory &memory) -> Result<Ring *> {
+  // The ring is opened with no lock of the storage's held: fork takes those of channels first.
+  SHMALLOC_TRY(fd, storage.with_memory([](Memory &memory) -> Result<os::UniqueFd> {
     SharedObject *object = memory.object();
     if (object == nullptr || !object->fd || object->offset != 0 || object->header != 0)
       return fail(SHMALLOC_STATUS_CORRUPT, 0, "the storage is no channel: it has no object of its own");
     if (memory.read_only || object->read_only)
       return fail(SHMALLOC_STATUS_PERMISSION, 0,
                   "the storage was imported READ_ONLY: a channel is written by those who receive, too");
-    return Ring::open(object->fd.get());
+    return os::duplicate(object->fd.get());
   }));
+  SHMALLOC_TRY(ring, Ring::open(fd.get()));
   Ref<Channel> channel(new (std::nothrow) Channel(ring, Ref<Storage>::retain(&storage)));
   if (!channel) {
     ring->close();

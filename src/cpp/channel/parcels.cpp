@@ -28,6 +28,12 @@ Result<void> Ring::make_flights() {
 // Where the storage is; its segment has an entry of ours then.
 Result<bool> Ring::pack(Storage &storage, Parcel *parcel) {
   if (flights_.load(std::memory_order_acquire) == nullptr) SHMALLOC_CHECK(make_flights());
+  struct Use {
+    Segment *segment = nullptr;
+    ~Use() {
+      if (segment != nullptr) segment->release();
+    }
+  } use;
   SHMALLOC_CHECK(storage.with_memory([&](Memory &memory) -> Result<void> {
     SharedMemory *shared = memory.shared();
     if (shared == nullptr) {
@@ -36,7 +42,8 @@ Result<bool> Ring::pack(Storage &storage, Parcel *parcel) {
     }
     if (memory.read_only) return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be sent on");
     SHMALLOC_TRY(ticket, shared->ticket());
-    parcel->segment = shared->segment;
+    parcel->segment = use.segment = shared->segment;
+    use.segment->retain();  // Another thread may close the storage.
     parcel->ticket = ticket;
     return {};
   }));
@@ -120,7 +127,9 @@ void Ring::enter(std::uint64_t position, Storage *storage) {
   flight.storage.store(storage, std::memory_order_relaxed);
   flight.lap.store((position >> shift_) + 1, std::memory_order_release);
   if (filled_.load(std::memory_order_relaxed) <= position) filled_.store(position + 1, std::memory_order_relaxed);
-  if (due_at.load(std::memory_order_relaxed) == kNever) due(os::coarse_now() + kSweepEvery);
+  if (!sweep_due.load(std::memory_order_relaxed) && !sweep_due.exchange(true, std::memory_order_relaxed)) {
+    due(os::coarse_now() + kSweepEvery);
+  }
 }
 
 // It has been taken; whoever sees that first lets go.

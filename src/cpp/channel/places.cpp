@@ -23,6 +23,18 @@ std::uint64_t process_number() {
 
 }  // namespace
 
+// Applications close all descriptors, and open files of their own under the same numbers.
+bool Ring::ours() const {
+  auto facts = os::look(fd_.get(), "a channel");
+  return facts && facts->identity == identity_;
+}
+
+Result<os::UniqueFd> Ring::open_again() const {
+  if (!ours())
+    return fail(SHMALLOC_STATUS_SYSTEM, 0, "somebody closed descriptor %d, which is shmalloc's: it leads elsewhere", fd_.get());
+  return os::reopen(fd_.get(), O_RDWR);
+}
+
 Result<void> Ring::take_place() {
   const std::lock_guard lock(channels_mutex);
   return take_place_locked();
@@ -31,7 +43,7 @@ Result<void> Ring::take_place() {
 Result<void> Ring::take_place_locked() {
   if (place_.load(std::memory_order_relaxed) >= 0) return {};
   forget_inherited();
-  SHMALLOC_TRY(own, os::reopen(fd_.get(), O_RDWR));
+  SHMALLOC_TRY(own, open_again());
   SHMALLOC_TRY(keeper, os::Mapping::map(own.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a channel"));
   SHMALLOC_CHECK(keeper.inherit(false));
   for (int place = 0; place < wire::kChannelPlaces; ++place) {
@@ -86,7 +98,7 @@ bool Ring::alive(int place) {
   if (place >= wire::kChannelPlaces) return false;
   const std::int64_t now = os::coarse_now();
   if (now - seen_alive_[place].load(std::memory_order_relaxed) < kBelieved) return true;
-  if (!os::byte_locked(fd_.get(), byte_of(place))) return false;
+  if (ours() && !os::byte_locked(fd_.get(), byte_of(place))) return false;
   seen_alive_[place].store(now, std::memory_order_relaxed);
   return true;
 }
@@ -119,7 +131,7 @@ bool Ring::bury_locked(int place) {
   if (place >= wire::kChannelPlaces) {  // No process ever wrote that.
     mend(place);
   } else {
-    auto fd = os::reopen(fd_.get(), O_RDWR);
+    auto fd = open_again();
     if (!fd) return false;
     auto locked = os::lock_byte(fd->get(), byte_of(place), os::Lock::exclusive);
     if (!locked || !*locked) return false;

@@ -82,6 +82,7 @@ Result<Ring *> Ring::open(int fd) {
   const std::lock_guard lock(channels_mutex);
   for (Ring *ring = rings; ring != nullptr; ring = ring->next_) {
     if (ring->identity_ != facts.identity) continue;
+    ring->deserted_since_ = 0;
     SHMALLOC_CHECK(ring->take_place_locked());
     ring->head_->open.fetch_or(ring->own_bit());
     ++ring->uses_;
@@ -139,6 +140,7 @@ bool Ring::linger() {
 }
 
 void Ring::sweep_all(bool all) {
+  sweep_due.store(false, std::memory_order_relaxed);
   const std::lock_guard lock(channels_mutex);
   bool left = false;
   for (Ring *ring = rings; ring != nullptr;) {
@@ -154,7 +156,7 @@ void Ring::sweep_all(bool all) {
     left = left || in_flight;
     ring = next;
   }
-  if (left) due(os::coarse_now() + kSweepEvery);
+  if (left && !sweep_due.exchange(true, std::memory_order_relaxed)) due(os::coarse_now() + kSweepEvery);
 }
 
 void Ring::sweep_others() {

@@ -57,6 +57,7 @@ class Ring {
 
   static void after_fork(bool in_child);
   static constexpr std::int64_t kSweepEvery = 100000000;
+  static inline constinit std::atomic<bool> sweep_due{false};  // somebody is told to come back for what is in flight
 
  private:
   friend class Wait;
@@ -114,6 +115,8 @@ class Ring {
       return {};
     return take_place();
   }
+  bool ours() const;
+  Result<os::UniqueFd> open_again() const;
   Result<void> take_place();
   Result<void> take_place_locked();
   void forget_inherited();

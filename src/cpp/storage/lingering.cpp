@@ -66,7 +66,10 @@ namespace {
 // The next of all that is past its time, if any.
 bool take_expired(std::int64_t now, Entry *out) {
   const std::lock_guard lock(mutex);
-  if (entries().empty() || entries().front().deadline > now) return false;
+  if (entries().empty() || entries().front().deadline > now) {
+    set_next_deadline();  // Whoever asked has forgotten when it is due.
+    return false;
+  }
   std::pop_heap(entries().begin(), entries().end(), later);
   *out = std::move(entries().back());
   entries().pop_back();

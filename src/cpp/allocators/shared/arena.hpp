@@ -24,8 +24,9 @@ struct Block {
   std::uint32_t units = 0;            // of its span; 0: part of a slab
   std::uint32_t slot = kNoSlot;       // kept from one storage to the next
   std::atomic<bool> exported{false};  // handles of the slot's generation may be about
+  std::atomic<bool> pinned{false};    // a forked child uses it without a bit: not free while such live
+  std::uint32_t marked = 0;           // for the child, in the fork of this number
   bool used = false;                  // before: its bytes are not all 0
-  bool pinned = false;                // a forked child that has no place uses it: never free again
 };
 
 // Blocks of one small class.
@@ -91,6 +92,7 @@ struct Arena {
   std::uint32_t end = 0;         // units that the segment is long
   std::uint32_t free_units = 0;
   std::uint32_t free_slot = 0;  // one more than its number
+  std::uint64_t kept_after_trim = 0;
   std::uint64_t punched = 0;    // bytes of free spans that have no memory
   std::uint64_t bins_used[3] = {};
   std::uint32_t bins[kBins];

@@ -105,7 +105,7 @@ void Heap::free_slowly(SharedMemory *memory) {
     block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported.load(std::memory_order_relaxed) && !block->pinned;
+  const bool ready = !block->exported.load(std::memory_order_relaxed) && !block->pinned.load(std::memory_order_relaxed);
   if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
@@ -132,8 +132,10 @@ void Heap::free_slowly(SharedMemory *memory) {
 // Whether nobody else uses a block of limbo any more.
 bool Heap::settle(Block *block) {
   Segment *segment = block->arena->segment;
-  if (block->pinned && segment->lost_children_live()) return false;
-  block->pinned = false;
+  if (block->pinned.load(std::memory_order_relaxed)) {
+    if (segment->lost_children_live()) return false;
+    block->pinned.store(false, std::memory_order_relaxed);
+  }
   if (block->exported.load(std::memory_order_relaxed)) {
     if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
     block->exported.store(false, std::memory_order_relaxed);
@@ -182,7 +184,11 @@ bool Heap::promise(Block *block, std::size_t size) {
 
 Result<void> Heap::give_slot(SharedMemory *memory) {
   Block *block = memory->block;
-  if (block->exported.load(std::memory_order_relaxed)) return {};
+  // A fork may have promised what was here before.
+  if (block->exported.load(std::memory_order_relaxed) &&
+      block->arena->segment->slot(block->slot).size.load(std::memory_order_relaxed) == memory->size) {
+    return {};
+  }
   // Exports of one storage come one at a time, and its block is nobody else's but that of a thread that forks: only a slot is taken from all.
   if (block->slot == kNoSlot) {
     const std::lock_guard lock(mutex);
@@ -231,7 +237,10 @@ void Heap::give(Block *block) {
     delete block;
   }
   constexpr std::uint64_t kSlack = std::uint64_t{64} << 20;  // Not to and fro.
-  if (arena->kept() > watermark_ + kSlack) arena->trim(watermark_);
+  if (arena->kept() > std::max(watermark_, arena->kept_after_trim) + kSlack) {
+    arena->trim(watermark_);
+    arena->kept_after_trim = arena->kept();  // What is left are pieces too small to give back: not again before there is more.
+  }
 }
 
 void Heap::flush(ThreadCache *own, std::uint32_t index, std::uint32_t keep) {

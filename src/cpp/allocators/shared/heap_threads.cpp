@@ -23,7 +23,7 @@ void ThreadCache::add_to(HeapCounts *counts) const {
   for (std::uint32_t i = 0; i <= classes::kClasses; ++i) {
     const int large = i < classes::kSmallClasses ? 0 : 1;
     const std::int64_t size = i < classes::kClasses ? classes::kSize[i] : 0;
-    const std::int64_t given = magazines[i].given.load(std::memory_order_relaxed);
+    const std::int64_t given = magazines[i].given.load(std::memory_order_acquire);
     const std::int64_t taken = magazines[i].taken.load(std::memory_order_relaxed);
     counts->allocations[large] += taken;
     counts->frees[large] += given;
@@ -269,9 +269,13 @@ void Heap::before_fork() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
       each_live_block(*arena, [&](Block &block, std::size_t size) {
-        const bool held = (block.exported.load(std::memory_order_relaxed) || heap->promise(&block, size)) &&
-                          arena->segment->mark_for_child(block.slot);
-        if (!held) block.pinned = true;
+        const bool promised = block.exported.load(std::memory_order_relaxed) || heap->promise(&block, size);
+        if (promised && arena->segment->mark_for_child(block.slot)) {
+          block.marked = fork_number;
+        } else {
+          block.pinned.store(true, std::memory_order_relaxed);
+          arena->segment->lose_child();
+        }
       });
     }
   }

@@ -69,8 +69,8 @@ void Heap::add_statistics(shmalloc_statistics *out) const {
     add(&out->allocation[pool], live - lingering, out_[pool].peak_blocks, made, gone + lingering);
     add(&out->allocated_bytes[pool], live_bytes - lingering_blocks, out_[pool].peak_bytes, made_bytes,
         gone_bytes + lingering_blocks);
-    add(&out->active[pool], live + held, out_[pool].peak_blocks, made, gone - held);
-    add(&out->active_bytes[pool], live_bytes + held_bytes, out_[pool].peak_bytes, made_bytes, gone_bytes - held_bytes);
+    add(&out->active[pool], live + held, out_[pool].peak_blocks, made, std::max<std::int64_t>(gone - held, 0));
+    add(&out->active_bytes[pool], live_bytes + held_bytes, out_[pool].peak_bytes, made_bytes, std::max<std::int64_t>(gone_bytes - held_bytes, 0));
   }
   const std::int64_t requested = now.requested_bytes - now.returned_bytes - lingering_bytes_;
   for (const int pool : {SHMALLOC_STAT_POOL_ALL, SHMALLOC_STAT_POOL_LARGE}) {
@@ -79,7 +79,7 @@ void Heap::add_statistics(shmalloc_statistics *out) const {
     std::uint64_t segments = 0;
     const auto bytes = static_cast<std::int64_t>(reserved_bytes(&segments));
     const auto count = static_cast<std::int64_t>(segments);
-    add(&out->segment[pool], count, reserved_.peak_blocks, segments_made_, segments_made_ - count);
+    add(&out->segment[pool], count, reserved_.peak_blocks, segments_made_, segments_ended_);
     add(&out->reserved_bytes[pool], bytes, reserved_.peak_bytes, reserved_.peak_bytes, reserved_.peak_bytes - bytes);
     const std::int64_t rest = bytes - out_[SHMALLOC_STAT_POOL_ALL].bytes;
     std::int64_t pieces = 0;

@@ -75,8 +75,9 @@ bool Segment::promised(Ticket *ticket) const {
 // What the ticket says against what the owner promised, and against what is there.
 Result<void> Segment::check(const Ticket &ticket) {
   const wire::Slot &slot = slots_[ticket.slot];
-  if (slot.offset.load(std::memory_order_relaxed) != ticket.offset || slot.size.load(std::memory_order_relaxed) != ticket.size ||
-      ticket.offset > capacity() || ticket.size > capacity() - ticket.offset) {
+  if (ticket.size == 0 || slot.offset.load(std::memory_order_relaxed) != ticket.offset ||
+      slot.size.load(std::memory_order_relaxed) != ticket.size || ticket.offset > capacity() ||
+      ticket.size > capacity() - ticket.offset) {
     return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle speaks of other bytes than its slot: it is damaged or forged");
   }
   if (owned() || ticket.offset + ticket.size <= verified_.load(std::memory_order_relaxed)) return {};
@@ -166,14 +167,14 @@ bool Segment::retire(std::uint32_t index, std::uint32_t generation) {
 }
 
 bool Segment::locals_in_use() {
-  for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+  for (std::uint32_t i = 0, used = own_slots_; i < used; ++i) {
     if (locals_[i].word.load(std::memory_order_acquire) != 0) return true;
   }
   return false;
 }
 
 void Segment::mark_locals() {
-  for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
+  for (std::uint32_t i = 0, used = own_slots_; i < used; ++i) {
     if (locals_[i].word.load(std::memory_order_acquire) == 0) continue;
     const std::uint32_t count = lock(locals_[i]);
     if (count != 0) slots_[i].holders.fetch_or(bit_of(place_.load(std::memory_order_relaxed)), std::memory_order_acq_rel);
@@ -225,7 +226,6 @@ Result<void> Segment::keep_for_ancestors(int fd) const {
 
 Result<void> Segment::claim_place() {
   SHMALLOC_TRY(own, open_control());
-  if (!ancestors_.empty()) SHMALLOC_CHECK(keep_for_ancestors(own.get()));
   SHMALLOC_TRY(keeper, os::Mapping::map(own.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
   SHMALLOC_CHECK(keeper.inherit(false));
   SHMALLOC_TRY(place, claim(own.get()));
@@ -309,7 +309,25 @@ std::uint64_t Segment::reclaim() {
 void Segment::prepare_child() {
   if (child_prepared_) return;
   child_prepared_ = true;
-  const auto open_for_child = [&](bool with_place) -> Result<int> {
+  const auto claimed = [&]() -> Result<int> {
+    SHMALLOC_TRY(fd, open_control());
+    SHMALLOC_TRY(keeper, os::Mapping::map(fd.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
+    SHMALLOC_TRY(place, claim(fd.get()));
+    child_keeper_ = std::move(keeper);
+    return place;
+  };
+  if (auto place = claimed()) child_place_ = *place;
+  // What protects us for want of a place protects our children.
+  if (child_place_ < 0 || !ancestors_.empty()) lose_child();
+  SHMALLOC_STEP();
+}
+
+// The child uses something for which it has no bit: nobody is to take that for abandoned while it lives, and we are to see when that ends.
+void Segment::lose_child() {
+  prepare_child();
+  if (child_lost_keeper_) return;
+  lost_ = true;
+  const auto kept = [&]() -> Result<void> {
     try {
       ancestors_.reserve(ancestors_.size() + 2);
     } catch (...) {
@@ -317,25 +335,14 @@ void Segment::prepare_child() {
     }
     SHMALLOC_TRY(fd, open_control());
     SHMALLOC_TRY(keeper, os::Mapping::map(fd.get(), 0, os::page_size(), PROT_NONE, MAP_SHARED, 0, "the lock of a segment"));
-    int claimed = -1;
-    if (with_place) {
-      SHMALLOC_TRY(found, claim(fd.get()));
-      claimed = found;
-    } else {
-      // It uses what we hold: nobody is to take that for abandoned while it lives, and we are to see when that ends.
-      SHMALLOC_CHECK(keep_for_ancestors(fd.get()));
-      const int place = place_.load(std::memory_order_relaxed);
-      if (place >= 0) SHMALLOC_CHECK(keep_byte(fd.get(), byte_of(place)));
-      SHMALLOC_CHECK(keep_byte(fd.get(), lost_byte()));
-    }
-    child_keeper_ = std::move(keeper);
-    return claimed;
-  };
-  // What has no place of its own keeps its ancestors' alive, and so do its children.
-  if (auto prepared = open_for_child(ancestors_.empty())) child_place_ = *prepared;
-  if (child_place_ < 0 && ancestors_.empty()) static_cast<void>(open_for_child(false));
-  lost_ = lost_ || child_place_ < 0;
-  SHMALLOC_STEP();
+    SHMALLOC_CHECK(keep_for_ancestors(fd.get()));
+    const int place = place_.load(std::memory_order_relaxed);
+    if (place >= 0) SHMALLOC_CHECK(keep_byte(fd.get(), byte_of(place)));
+    SHMALLOC_CHECK(keep_byte(fd.get(), lost_byte()));
+    child_lost_keeper_ = std::move(keeper);
+    return {};
+  }();
+  if (!kept) lost_for_good_ = true;  // Nothing tells when that child ends.
 }
 
 // Locked as long as children of ours live that have no place.
@@ -346,7 +353,7 @@ std::uint64_t Segment::lost_byte() const {
 
 bool Segment::lost_children_live() {
   const std::lock_guard guard(segments_mutex());
-  if (!lost_) return false;
+  if (!lost_ || lost_for_good_) return lost_;
   auto fd = open_control();
   lost_ = !fd || os::byte_locked(fd->get(), lost_byte());
   return lost_;
@@ -357,7 +364,11 @@ void Segment::mark_all_for_child() {
   if (place_.load(std::memory_order_relaxed) < 0 && ancestors_.empty() && !owner_lock_) return;  // There are none.
   for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
     LocalSlot &local = locals_[i];
-    if ((local.word.load(std::memory_order_acquire) & ~kLocalLock) != 0 && !mark_for_child(i)) local.pinned = true;
+    if ((local.word.load(std::memory_order_acquire) & ~kLocalLock) == 0) continue;
+    local.marked = fork_number;
+    if (mark_for_child(i)) continue;
+    local.pinned = true;
+    lose_child();
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 
 namespace shmalloc {
@@ -13,6 +14,8 @@ std::mutex &segments_mutex();
 // be done before he tells anybody of it, so that no child has what is not marked for it. He looks after he has done it, without a fence:
 // the forking thread pays for both.
 inline constinit std::atomic<bool> forking{false};
+// Which fork it is: what carries this number is the child's. With the heaps' mutex.
+inline constinit std::uint32_t fork_number = 0;
 inline void wait_for_fork(std::mutex &(*mutex)()) {
   if (forking.load(std::memory_order_relaxed)) [[unlikely]] {
     const std::lock_guard lock(mutex());

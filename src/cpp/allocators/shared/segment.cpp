@@ -124,6 +124,7 @@ void Segment::unmap() {
   }
   owner_keeper_.reset();
   keeper_.reset();
+  lost_keeper_.reset();
   read_only_.store(nullptr, std::memory_order_relaxed);
   control_map_.reset();
   data_map_.reset();
@@ -139,7 +140,7 @@ void Segment::unmap() {
   place_.store(-1, std::memory_order_relaxed);
   verified_.store(0, std::memory_order_relaxed);
   cleared_up_.store(0, std::memory_order_relaxed);
-  lost_ = false;
+  lost_ = lost_for_good_ = false;
   own_slots_ = 0;
   ancestors_.clear();
   name_.clear();
@@ -212,8 +213,9 @@ Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const
     return fail(SHMALLOC_STATUS_STALE, 0, "the segment is another one by now: the one that the handle speaks of is gone");
   self.slot_count_ = head.slot_count;
   constexpr std::uint64_t kMostCapacity = std::uint64_t{1} << 46;
-  if (head.head_size != wire::kSegmentHead || self.slot_count_ == 0 || control_size(self.slot_count_) > facts.size ||
-      head.capacity == 0 || head.capacity > kMostCapacity || head.capacity % os::page_size() != 0) {
+  if (head.head_size != wire::kSegmentHead || self.slot_count_ == 0 || self.slot_count_ > kMostSlots ||
+      control_size(self.slot_count_) > facts.size || head.capacity == 0 || head.capacity > kMostCapacity ||
+      head.capacity % os::page_size() != 0) {
     return fail(SHMALLOC_STATUS_CORRUPT, 0, "the numbers in the control of a segment can't be");
   }
   const os::Identity expected{head.data_device, head.data_inode, head.data_born_ns};
@@ -318,6 +320,7 @@ void Segment::before_fork() {
 void Segment::in_parent() {
   each_segment([](Segment &segment) {
     segment.child_keeper_.reset();
+    segment.child_lost_keeper_.reset();
     segment.child_place_ = -1;
     segment.child_prepared_ = false;
   });
@@ -327,25 +330,31 @@ void Segment::in_parent() {
 void Segment::in_child() {
   each_segment([](Segment &segment) {
     if ((segment.uses_.load(std::memory_order_acquire) & kAlive) == 0) return;
-    // Whoever was inside at the fork is not there any more.
     for (std::uint32_t i = 0, used = segment.slots_used(); i < used; ++i) {
       LocalSlot &local = segment.locals_[i];
       const std::uint32_t word = local.word.load(std::memory_order_relaxed);
       if (word == 0) continue;
-      if ((word & kLocalLock) != 0) local.first = nullptr;  // One that was leaving has counted itself out already.
-      local.word.store(word & ~kLocalLock, std::memory_order_relaxed);
+      // Whoever was inside at the fork is not there any more; what was taken since we were marked nobody here knows.
+      const bool ours = local.marked == fork_number && (word & ~kLocalLock) != 0;
+      if (!ours || (word & kLocalLock) != 0) local.first = nullptr;
+      if (!ours && (word & ~kLocalLock) != 0) segment.uses_.fetch_sub(1, std::memory_order_relaxed);
+      local.word.store(ours ? word & ~kLocalLock : 0, std::memory_order_relaxed);
     }
     segment.owner_keeper_.forget();  // They were not inherited.
     segment.keeper_.forget();
     segment.keeper_ = std::move(segment.child_keeper_);
     if (segment.keeper_) static_cast<void>(segment.keeper_.inherit(false));
+    segment.lost_keeper_.forget();
+    segment.lost_keeper_ = std::move(segment.child_lost_keeper_);
     const int place = segment.place_.load(std::memory_order_relaxed);
-    if (segment.child_place_ < 0 && segment.child_prepared_) {
+    if (segment.lost_keeper_) {
+      static_cast<void>(segment.lost_keeper_.inherit(false));
       segment.ancestors_.push_back(segment.lost_byte());
       if (place >= 0) segment.ancestors_.push_back(wire::kPlaceBytes + static_cast<std::uint64_t>(place));
+    } else {
+      segment.owner_lock_ = false;
     }
-    segment.lost_ = false;  // Those were children of our parent's.
-    if (segment.child_place_ >= 0 || !segment.child_prepared_) segment.owner_lock_ = false;
+    segment.lost_ = segment.lost_for_good_ = false;  // Those were children of our parent's.
     segment.child_prepared_ = false;
     segment.place_.store(segment.child_place_, std::memory_order_relaxed);
     segment.child_place_ = -1;

@@ -96,6 +96,7 @@ class Segment {
   static void in_child();
   static void unlock_child();               // ends what in_child began
   bool mark_for_child(std::uint32_t slot);  // false: the child has no place
+  void lose_child();                        // it uses something all the same
   bool lost_children_live();                // who have none, and use what is pinned
   void inherit(std::uint32_t slot, SharedMemory *memory);
 
@@ -103,11 +104,13 @@ class Segment {
   // Handles of this process to one slot. The top bit locks the rest.
   struct LocalSlot {
     std::atomic<std::uint32_t> word;
-    bool pinned;  // a forked child that has no place uses it too: never let go
+    bool pinned;           // a forked child that has no place uses it too: not let go
+    std::uint32_t marked;  // in the last fork of this number
     SharedMemory *first;
   };
 
   static constexpr std::uint32_t kLocalLock = 1U << 31;
+  static constexpr std::uint32_t kMostSlots = 1U << 20;
   static std::uint64_t control_size(std::uint32_t slots) { return wire::kSegmentHead + std::uint64_t{slots} * sizeof(wire::Slot); }
   static Result<Segment *> unused();
   static Segment *find_locked(const std::uint8_t *id);
@@ -151,6 +154,7 @@ class Segment {
   bool huge_ = false;
   bool advise_ = false;  // its pages are chosen when they are touched
   std::atomic<int> place_{-1};
+  bool lost_for_good_ = false;
   bool lost_ = false;                       // children were forked that have no place
   std::atomic<std::uint64_t> verified_{0};  // bytes of the data that are seen to exist
   std::atomic<std::int64_t> cleared_up_{0};
@@ -167,7 +171,8 @@ class Segment {
   bool child_prepared_ = false;
   std::vector<std::uint32_t> retained_;  // slots of handles that are gone, but that children without a place may use
   int child_place_ = -1;
-  os::Mapping child_keeper_;
+  os::Mapping child_keeper_, child_lost_keeper_;
+  os::Mapping lost_keeper_;  // keeps the locks for what we inherited without a bit
 };
 
 }  // namespace shmalloc

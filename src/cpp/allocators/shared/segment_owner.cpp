@@ -20,7 +20,6 @@
 namespace shmalloc {
 namespace {
 
-constexpr std::uint32_t kMostSlots = 1U << 20;
 constexpr std::uint32_t kFewestSlots = 1U << 10;
 
 }  // namespace

@@ -109,6 +109,7 @@ void SharedAllocator::before_fork() {
   orphans_mutex.lock();
   heaps_mutex().lock();
   memories_mutex.lock();
+  ++fork_number;
   forking.store(true, std::memory_order_seq_cst);
   os::fence_all_threads();
   Segment::before_fork();
@@ -216,7 +217,7 @@ Result<void> SharedMemory::revoke() {
 // In a forked child, of what its parent made: the segment has our place's bit in the slot, if there was a place.
 void SharedMemory::become_held() {
   for (std::size_t i = 0; i < sizeof held.id; ++i) held.id[i] = segment->id()[i];
-  const bool counted = block->exported.load(std::memory_order_relaxed) && !block->pinned;
+  const bool counted = block->marked == fork_number;
   held.slot = counted ? block->slot : kNoSlot;
   held.generation = counted ? block->arena->generation(block->slot) : 0;
   held.offset = block->offset;

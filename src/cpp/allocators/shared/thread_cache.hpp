@@ -46,7 +46,8 @@ struct ThreadCache {
     add(returned, size);
     if (index == classes::kUncached) [[unlikely]]
       add(uncached_bytes[1], units * classes::kUnit);
-    add(magazines[index].given, 1);
+    Counter &given = magazines[index].given;  // Who sees this counted sees all that was done before.
+    given.store(given.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
   void add_to(HeapCounts *counts) const;
 };
