@@ -9,11 +9,16 @@ namespace shmalloc {
 
 void catch_up_slowly() {
   due_at.exchange(kNever, std::memory_order_acq_rel);
-  Handle::drain_deferred();
-  end_expired(0, 0);
-  Ring::sweep_all(false);
-  SharedAllocator::end_orphans();
-  Segment::maintain(false, Heap::clear_up_all(false));
+  try {
+    Handle::drain_deferred();
+    end_expired(0, 0);
+    Ring::sweep_all(false);
+    SharedAllocator::end_orphans();
+    Segment::maintain(false, Heap::clear_up_all(false));
+  } catch (...) {
+    Segment::want_maintenance();  // What is left is due all the same.
+    throw;
+  }
 }
 
 }  // namespace shmalloc
