@@ -120,8 +120,9 @@ class Channels(SharedCase):
         self.assertEqual(torch.ask('[A.trim()] and [A.statistics()[k].current for k in ("pending",)] + [A.info.live_storages]'), [0, 0])
 
     def test_what_can_not_be_sent_as_it_is_is_copied(self):
-        torch = self.both_ways('t = st.empty((3, 4)); t[:] = torch.arange(12).reshape(3, 4)')
-        for what in ('t.t()', 't[:, 1:3]', 't.clone()', 't.clone().requires_grad_()', 'torch.conj(torch.complex(t, t))', 't[0, 0].bfloat16()',
+        torch = self.both_ways('t = st.empty((3, 4)); t[:] = torch.arange(12).reshape(3, 4)',
+                               'c = st.empty((2, 2), torch.complex64); c[:] = 1 + 2j')
+        for what in ('t.t()', 't[:, 1:3]', 't.clone()', 't.clone().requires_grad_()', 'c.conj()', 't[0, 0].bfloat16()',
                      't > 5', 't[:, :0]', 'st.to_torch(Storage(8, isolated=True)).tolist() and st.tensor(Storage(8, isolated=True), torch.int8)'):
             torch.do(f'x = {what}; st.send_tensor(b, x, b"n"); x = x.detach(); y = x.resolve_conj().clone()')
             torch.do('z, note = st.receive_tensor(b, 0)')
@@ -129,7 +130,7 @@ class Channels(SharedCase):
             self.assertTrue(torch.ask('z.numel() == 0 or z.data_ptr() != x.data_ptr()'), what)
         torch.do('st.send_tensor(b, t[1:]); z, _ = st.receive_tensor(b, 0)')
         self.assertTrue(torch.ask('z.data_ptr() == t[1:].data_ptr()'))
-        torch.do('del t, x, y, z; gc.collect()')
+        torch.do('del t, c, x, y, z; gc.collect()')
 
     def test_iteration_keeps_none_while_it_waits(self):
         torch = self.both_ways('import threading', 'seen = []')
