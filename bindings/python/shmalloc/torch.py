@@ -2,19 +2,28 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import shutil
 import tempfile
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from ._enums import Format
-from ._errors import ShmallocError, call, encoded
+from ._errors import (ClosedError, CorruptError, InvalidError, NotFoundError, PermissionDeniedError, ShmallocError, UnsupportedError, call,
+                      encoded)
+from .allocator import Allocator
+from .channel import Channel
 from .storage import Storage
 
 if TYPE_CHECKING:
     import torch
+
+#: Element types in a record: DLPack's type code and the bits of one element.
+_DTYPES = {'int8': (0, 8), 'int16': (0, 16), 'int32': (0, 32), 'int64': (0, 64), 'uint8': (1, 8), 'float16': (2, 16),
+           'float32': (2, 32), 'float64': (2, 64), 'bfloat16': (4, 16), 'complex64': (5, 64), 'complex128': (5, 128), 'bool': (6, 8)}
+_NAMES = {code: name for name, code in _DTYPES.items()}
 
 
 def refcount(storage: Storage, change: int = 0) -> int:
@@ -96,7 +105,99 @@ def from_torch(storage: torch.UntypedStorage) -> Storage:
     return Storage.import_(str(size).encode(), [fd], format=Format.TORCH_FD)
 
 
-def tensor(storage: Storage, dtype: torch.dtype, shape: tuple[int, ...] = (-1,)) -> Any:
-    """A tensor over the bytes of a storage, without a copy, of memory that can't be sent too. It holds them as a view does."""
+# ---- tensors in storages ----
+
+def tensor(storage: Storage, dtype: torch.dtype, shape: Iterable[int] = (-1,), offset: int = 0) -> torch.Tensor:
+    """A tensor over the bytes of a storage from `offset` on, without a copy, of memory that can't be sent too. It holds them as a view
+    does, and so does every tensor that is a view of it. One length may be -1: as much as there is."""
     import torch
-    return torch.frombuffer(storage.view(write=True), dtype=dtype).reshape(shape)
+    shape = tuple(shape)
+    count = -1 if -1 in shape else math.prod(shape)
+    if not count or count < 0 and storage.size == offset:
+        return torch.empty([0 if length == -1 else length for length in shape], dtype=dtype)
+    return torch.frombuffer(storage.view(write=True), dtype=dtype, count=count, offset=offset).reshape(shape)
+
+
+def empty(shape: Iterable[int], dtype: torch.dtype | None = None, *, allocator: Allocator | None = None) -> torch.Tensor:
+    """A tensor over a new storage, with whatever the memory held before: what is built in it, send_tensor sends without a copy."""
+    import torch
+    shape, dtype = tuple(shape), dtype or torch.get_default_dtype()
+    return tensor(Storage(math.prod(shape) * torch.empty(0, dtype=dtype).element_size(), allocator=allocator), dtype, shape)
+
+
+# ---- tensors through channels ----
+
+def record(dtype: Any, shape: Iterable[int], note: bytes = b'', *, offset: int = 0) -> bytes:
+    """What a channel carries beside a storage that becomes a tensor. `dtype` is torch's, numpy's or a name, so that senders need no
+    torch; `note` is yours, in what is left of the channel's record_size. Its bytes: DLPack's type code, bits of an element,
+    number of lengths, offset and lengths as LEB128, note."""
+    name, shape = str(dtype).rpartition('.')[2], tuple(shape)
+    if name not in _DTYPES or len(shape) > 255 or any(number < 0 for number in (offset, *shape)):
+        raise InvalidError(f'no tensor of type {name} and shape {shape} can be sent')
+    data = bytearray([*_DTYPES[name], len(shape)])
+    for number in (offset, *shape):
+        while number > 127:
+            data.append(number & 127 | 128)
+            number >>= 7
+        data.append(number)
+    return bytes(data) + note
+
+
+def send_tensor(channel: Channel, tensor: torch.Tensor, note: bytes = b'', *, allocator: Allocator | None = None,
+                timeout: float | None = None) -> None:
+    """Send a tensor of the CPU and a note. One that lies in a storage of kind SHARED in one piece (`empty`, `receive_tensor`) is sent
+    without a copy: both have it then, and see each other's writing. Any other is copied into a new storage of `allocator`. `timeout` as
+    of Channel.send."""
+    tensor = tensor.detach()
+    if not tensor.numel():
+        return channel.send(None, record(tensor.dtype, tensor.shape, note), timeout=timeout)
+    if tensor.device.type == 'cpu' and tensor.is_contiguous() and not tensor.is_neg() and not tensor.is_conj():
+        try:
+            storage, offset = Storage.find(tensor.data_ptr())
+            if offset + tensor.numel() * tensor.element_size() <= storage.size:
+                return channel.send(storage, record(tensor.dtype, tensor.shape, note, offset=offset), timeout=timeout)
+        except (NotFoundError, UnsupportedError, PermissionDeniedError):
+            pass  # in no storage, or in one that no channel takes
+    copy = empty(tensor.shape, tensor.dtype, allocator=allocator).copy_(tensor)
+    channel.send(Storage.find(copy.data_ptr())[0], record(copy.dtype, copy.shape, note), timeout=timeout)
+
+
+def receive_tensor(channel: Channel, timeout: float | None = None) -> tuple[torch.Tensor, bytes]:
+    """The next tensor, over the sender's memory, and its note. The memory goes back to the sender when the last tensor over it is gone,
+    with the next call here that does what finalizers put off (receive, trim), or when this process dies. CorruptError: what
+    came is no tensor."""
+    import torch
+    storage, data = channel.receive(timeout)
+    try:
+        name, (offset, *shape), note = _read(data)
+    except (IndexError, KeyError) as error:
+        raise CorruptError('what came through the channel has no record of a tensor') from error
+    dtype = getattr(torch, name)
+    if storage is None and 0 in shape:
+        return torch.empty(shape, dtype=dtype), note
+    if storage is None or offset + math.prod(shape) * _DTYPES[name][1] // 8 > storage.size:
+        raise CorruptError('a tensor came that is longer than its storage')
+    return tensor(storage, dtype, shape, offset), note
+
+
+def tensors(channel: Channel) -> Iterator[tuple[torch.Tensor, bytes]]:
+    """What receive_tensor gives, until the channel is closed and empty."""
+    while True:
+        try:
+            received = receive_tensor(channel)
+        except ClosedError:
+            return
+        yield received
+        del received  # or the memory of the last one would wait for the next one
+
+
+def _read(data: bytes) -> tuple[str, list[int], bytes]:
+    """The reverse of record: type, offset and lengths, note."""
+    numbers, at = [], 3
+    while len(numbers) <= data[2]:
+        number = shift = 0
+        while data[at] > 127:
+            number, shift, at = number | (data[at] & 127) << shift, shift + 7, at + 1
+        numbers.append(number | data[at] << shift)
+        at += 1
+    return _NAMES[data[0], data[1]], numbers, data[at:]
