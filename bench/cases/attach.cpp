@@ -104,7 +104,7 @@ void measure_attach(Options &options) {
   Question question{};
   question.pid = getpid();
   question.fd = raw::create(object_size, raw::Blocks::reserved);
-  ours::export_to(storage, question.handle);
+  ours::export_to(storage, question.handle, SHMALLOC_TIME_NONE);
   Comparison comparison{"attach", "one segment", {{"bytes", static_cast<double>(object_size)}}, {}, false};
   const auto add = [&](const char *side, Question::What what) {
     comparison.sides.push_back({side, [&, what](long n) { return ask(peer.socket(), question, what, n); }});

@@ -52,7 +52,7 @@ class Channels {
     shmalloc_error error;
     check(shmalloc_channel_create(nullptr, &channel, &error), error, "shmalloc_channel_create");
     check(shmalloc_channel_storage(channel, &storage, &error), error, "shmalloc_channel_storage");
-    ours::export_to(storage, bytes);
+    ours::export_to(storage, bytes, SHMALLOC_TIME_NONE);
     shmalloc_storage_release(storage);
     return channel;
   }

@@ -98,7 +98,7 @@ void measure_processes(Options &options, int processes) {
   shmalloc_allocator *from = ours::allocator(SHMALLOC_ALLOCATOR_KIND_SHARED);
   shmalloc_storage *storage = ours::create(opaque(4 * KiB), nullptr, from);
   ours::Bytes handle{};
-  ours::export_to(storage, handle);
+  ours::export_to(storage, handle, SHMALLOC_TIME_NONE);
   for (const auto &other : others) {
     check(write(other->socket(), &handle, sizeof handle) == sizeof handle, "write");
     check(read_token(other->socket()), "a process that holds the storage");

@@ -72,6 +72,15 @@ void take_boost(BoostSegment &segment, Mailbox &mailbox, std::uint32_t times) {
   }
 }
 
+void add_torch(Comparison &comparison, Torch &torch, const char *verb, std::size_t size) {
+  if (!torch.ready()) return;
+  const auto by = [&torch, verb, size](const char *strategy) {
+    return [&torch, verb, size, strategy](long n) { return torch.ask(verb, strategy, size, 1, n); };
+  };
+  comparison.sides.push_back({"torch fd", by("file_descriptor")});
+  comparison.sides.push_back({"torch file_system", by("file_system")});
+}
+
 void measure_once(Options &options, Torch &torch, Asked &python, std::size_t size) {
   if (!wanted(options, "handover", size_text(size)) || cpu_count() < 2) return;
   BoostSegment segment(size + 4 * MiB);
@@ -96,10 +105,7 @@ void measure_once(Options &options, Torch &torch, Asked &python, std::size_t siz
   if (python.ready())
     comparison.sides.push_back(
         {"Python shared_memory", [&python, size](long n) { return python.ask(std::to_string(size) + " 1 " + std::to_string(n)); }});
-  if (torch.ready()) {
-    for (const auto &[side, strategy] : {std::pair{"torch fd", "file_descriptor"}, std::pair{"torch file_system", "file_system"}})
-      comparison.sides.push_back({side, [&torch, size, strategy](long n) { return torch.ask("share", strategy, size, 1, n); }});
-  }
+  add_torch(comparison, torch, "share", size);
   measure(options, comparison);
 }
 
@@ -113,10 +119,7 @@ void measure_again(Options &options, Torch &torch, std::size_t size) {
                                     n, [&](Mailbox &mailbox, std::uint32_t times) { give_ours_again(mailbox, times, storage); });
                               }});
   comparison.sides.push_back({"bare ping-pong", [&](long n) { return bare_peer.turn(n, ping); }});
-  if (torch.ready()) {
-    for (const auto &[side, strategy] : {std::pair{"torch fd", "file_descriptor"}, std::pair{"torch file_system", "file_system"}})
-      comparison.sides.push_back({side, [&torch, size, strategy](long n) { return torch.ask("resend", strategy, size, 1, n); }});
-  }
+  add_torch(comparison, torch, "resend", size);
   measure(options, comparison);
   shmalloc_storage_release(storage);
 }

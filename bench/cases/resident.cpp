@@ -153,7 +153,7 @@ void measure_second(Options &options, std::size_t size, int rounds) {
     Comparison comparison{"second", size_text(size), {{"bytes", static_cast<double>(size)}}, {}, false};
     const auto add = [&](const char *side, shmalloc_storage *storage, bool populate) {
       Question question{{}, populate};
-      if (storage != nullptr) ours::export_to(storage, question.handle);
+      if (storage != nullptr) ours::export_to(storage, question.handle, SHMALLOC_TIME_NONE);
       comparison.sides.push_back({side,
                                   [question, at = peer.socket()](long n) {
                                     double sum = 0, spent = 0;
