@@ -93,7 +93,7 @@ struct Arena {
   std::uint32_t free_units = 0;
   std::uint32_t free_slot = 0;  // one more than its number
   std::uint64_t kept_after_trim = 0;
-  std::uint64_t punched = 0;    // bytes of free spans that have no memory
+  std::uint64_t punched = 0;  // bytes of free spans that have no memory
   std::uint64_t bins_used[3] = {};
   std::uint32_t bins[kBins];
 

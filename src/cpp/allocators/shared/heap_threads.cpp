@@ -297,7 +297,14 @@ void Heap::in_child() {
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
       heap->arenas_ = arena->next;
-      each_live_block(*arena, [&](Block &block, std::size_t) { block.memory.load(std::memory_order_relaxed)->become_held(); });
+      each_live_block(*arena, [&](Block &block, std::size_t) {
+        SharedMemory *memory = block.memory.load(std::memory_order_relaxed);
+        if (memory->segment != nullptr && memory->block == &block) {
+          memory->become_held();
+        } else if (block.marked == fork_number) {  // Somebody was giving it back just then, who is not in the child.
+          arena->segment->unmark(block.slot);
+        }
+      });
       arena->free_blocks();
       delete arena;
     }

@@ -70,7 +70,8 @@ void Heap::add_statistics(shmalloc_statistics *out) const {
     add(&out->allocated_bytes[pool], live_bytes - lingering_blocks, out_[pool].peak_bytes, made_bytes,
         gone_bytes + lingering_blocks);
     add(&out->active[pool], live + held, out_[pool].peak_blocks, made, std::max<std::int64_t>(gone - held, 0));
-    add(&out->active_bytes[pool], live_bytes + held_bytes, out_[pool].peak_bytes, made_bytes, std::max<std::int64_t>(gone_bytes - held_bytes, 0));
+    add(&out->active_bytes[pool], live_bytes + held_bytes, out_[pool].peak_bytes, made_bytes,
+        std::max<std::int64_t>(gone_bytes - held_bytes, 0));
   }
   const std::int64_t requested = now.requested_bytes - now.returned_bytes - lingering_bytes_;
   for (const int pool : {SHMALLOC_STAT_POOL_ALL, SHMALLOC_STAT_POOL_LARGE}) {

@@ -380,6 +380,13 @@ bool Segment::mark_for_child(std::uint32_t index) {
   return true;
 }
 
+// What was marked for us, and nobody here has.
+void Segment::unmark(std::uint32_t index) {
+  const int place = place_.load(std::memory_order_relaxed);
+  if (place >= 0 && (locals_[index].word.load(std::memory_order_relaxed) & ~kLocalLock) == 0)
+    slot::let_go(slots_[index], bit_of(place));
+}
+
 void Segment::inherit(std::uint32_t index, SharedMemory *memory) {
   LocalSlot &local = locals_[index];
   const std::uint32_t count = local.word.load(std::memory_order_relaxed);

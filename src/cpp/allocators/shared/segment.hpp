@@ -99,6 +99,7 @@ class Segment {
   void lose_child();                        // it uses something all the same
   bool lost_children_live();                // who have none, and use what is pinned
   void inherit(std::uint32_t slot, SharedMemory *memory);
+  void unmark(std::uint32_t slot);
 
  private:
   // Handles of this process to one slot. The top bit locks the rest.
