@@ -101,11 +101,11 @@ void Heap::free_slowly(SharedMemory *memory) {
   block->memory.store(nullptr, std::memory_order_relaxed);
   ThreadCache *own = cache();
   Segment *segment = block->arena->segment;
-  if (block->exported.load(std::memory_order_relaxed) && segment->retire(block->slot, block->arena->generation(block->slot))) {
+  if (block->exported.load(std::memory_order_acquire) && segment->retire(block->slot, block->arena->generation(block->slot))) {
     block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
   }
-  const bool ready = !block->exported.load(std::memory_order_relaxed) && !block->pinned.load(std::memory_order_relaxed);
+  const bool ready = !block->exported.load(std::memory_order_acquire) && !block->pinned.load(std::memory_order_relaxed);
   if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
@@ -136,7 +136,7 @@ bool Heap::settle(Block *block) {
     if (segment->lost_children_live()) return false;
     block->pinned.store(false, std::memory_order_relaxed);
   }
-  if (block->exported.load(std::memory_order_relaxed)) {
+  if (block->exported.load(std::memory_order_acquire)) {
     if (!segment->retire(block->slot, block->arena->generation(block->slot))) return false;
     block->exported.store(false, std::memory_order_relaxed);
     if (++block->arena->generation(block->slot) == wire::kLastGeneration) block->slot = kNoSlot;
@@ -178,14 +178,14 @@ bool Heap::promise(Block *block, std::size_t size) {
   wire::Slot &slot = arena->segment->slot(block->slot);
   slot.offset.store(block->offset, std::memory_order_relaxed);
   slot.size.store(size, std::memory_order_relaxed);
-  block->exported.store(true, std::memory_order_relaxed);
+  block->exported.store(true, std::memory_order_release);  // Who sees it sees the slot.
   return true;
 }
 
 Result<void> Heap::give_slot(SharedMemory *memory) {
   Block *block = memory->block;
   // A fork may have promised what was here before.
-  if (block->exported.load(std::memory_order_relaxed) &&
+  if (block->exported.load(std::memory_order_acquire) &&
       block->arena->segment->slot(block->slot).size.load(std::memory_order_relaxed) == memory->size) {
     return {};
   }

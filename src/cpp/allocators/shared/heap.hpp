@@ -57,7 +57,7 @@ class Heap {
     Block *block = memory->block;
     const std::uint32_t index = block->index;
     ThreadCache *own = own_caches;
-    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported.load(std::memory_order_relaxed) &&
+    if (own != nullptr && own->heap_id == id_ && index != classes::kUncached && !block->exported.load(std::memory_order_acquire) &&
         !block->pinned.load(std::memory_order_relaxed)) [[likely]] {
       ThreadCache::Magazine &magazine = own->magazines[index];
       if (magazine.count < classes::kKeep[index]) [[likely]] {

@@ -245,7 +245,7 @@ namespace {
 template <class Function>
 void each_live_block(const Arena &arena, Function function) {
   const auto look = [&function](Block &block) {
-    if (const SharedMemory *memory = block.memory.load(std::memory_order_acquire); memory != nullptr) function(block, memory->size);
+    if (block.memory.load(std::memory_order_acquire) != nullptr) function(block);
   };
   for (std::uint32_t at = 0; at < arena.end;) {
     const Unit &unit = arena.units[at];
@@ -268,8 +268,10 @@ void each_live_block(const Arena &arena, Function function) {
 void Heap::before_fork() {
   for (Heap *heap = all_heaps; heap != nullptr; heap = heap->next_heap_) {
     for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
-      each_live_block(*arena, [&](Block &block, std::size_t size) {
-        const bool promised = block.exported.load(std::memory_order_relaxed) || heap->promise(&block, size);
+      each_live_block(*arena, [&](Block &block) {
+        // Of the whole block: what the storage asked for is written when it is exported.
+        const std::size_t bytes = block.units != 0 ? block.units * classes::kUnit : std::size_t{classes::kSize[block.index]};
+        const bool promised = block.exported.load(std::memory_order_relaxed) || heap->promise(&block, bytes);
         if (promised && arena->segment->mark_for_child(block.slot)) {
           block.marked = fork_number;
         } else {
@@ -297,7 +299,7 @@ void Heap::in_child() {
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
       heap->arenas_ = arena->next;
-      each_live_block(*arena, [&](Block &block, std::size_t) {
+      each_live_block(*arena, [&](Block &block) {
         SharedMemory *memory = block.memory.load(std::memory_order_relaxed);
         if (memory->segment != nullptr && memory->block == &block) {
           memory->become_held();

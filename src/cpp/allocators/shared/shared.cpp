@@ -227,6 +227,7 @@ void SharedMemory::become_held() {
   segment->retain();
   if (counted) {
     segment->inherit(held.slot, this);
+    segment->slot(held.slot).size.store(size, std::memory_order_relaxed);  // Our parent left that open.
   } else {
     segment->retain();  // Mapped for good: nobody tells when it is not used any more.
   }
