@@ -43,13 +43,21 @@ struct note {
   uint64_t check;
 };
 
+/* Whether who sends waits for somebody to receive. */
+static int patient;
+
 static inline void send_note(shmalloc_channel *channel, shmalloc_allocator *pool, uint32_t producer, uint32_t number) {
   const struct note note = {producer, number, number * 0x9e3779b97f4a7c15U + producer};
   shmalloc_storage *storage = NULL;
   MUST(shmalloc_storage_create(pool, 4096 + number % 7 * 1000, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
   memcpy(shmalloc_storage_data(storage), &note, sizeof note);
   memcpy((char *)shmalloc_storage_data(storage) + shmalloc_storage_size(storage) - 8, &note.check, 8);
-  MUST(shmalloc_channel_send(channel, storage, (const uint8_t *)&note, sizeof note, EVER, err));
+  shmalloc_error error;
+  shmalloc_status status;
+  do { /* The one receiver may be dead already, and the other one still to come. */
+    status = shmalloc_channel_send(channel, storage, (const uint8_t *)&note, sizeof note, EVER, &error);
+  } while (status == SHMALLOC_STATUS_PEER_GONE && patient);
+  must(__LINE__, status, &error);
   shmalloc_storage_release(storage);
 }
 

@@ -393,6 +393,65 @@ static void nonsense_in_the_memory_harms_nobody(void **state) {
   OK(shmalloc_allocator_trim(NULL, 0, 0, NULL, err));
 }
 
+/* Field by field, in the cell of the first of two. */
+static void a_cell_of_nonsense_is_skipped(void **state) {
+  (void)state;
+  const struct {
+    size_t at, size;
+    uint64_t value;
+  } fields[] = {{16, 4, 77},         /* generation */
+                {20, 4, 5},          /* slot: of nobody */
+                {20, 4, 0xffffffff}, /* slot: beyond the table */
+                {24, 4, 9},          /* version of the entry */
+                {28, 2, 200},        /* entry: of nobody */
+                {28, 2, 0xfffe},     /* entry: beyond the table */
+                {30, 2, 0xffff}};    /* length of the record */
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i) {
+    shmalloc_channel *channel = make_channel(16, 8);
+    shmalloc_storage *home = NULL, *sent = make_storage(100), *received = NULL;
+    OK(shmalloc_channel_storage(channel, &home, err));
+    uint8_t *cells = (uint8_t *)shmalloc_storage_data(home) + shmalloc_storage_size(home) - 16 * 64;
+    uint8_t record[8] = {1};
+    size_t length = sizeof record;
+    OK(shmalloc_channel_send(channel, sent, record, 1, NOW, err));
+    memcpy(cells + fields[i].at, &fields[i].value, fields[i].size);
+    OK(shmalloc_channel_send(channel, sent, record, 2, NOW, err));
+    OK(shmalloc_channel_receive(channel, &received, record, &length, NOW, err));
+    assert_int_equal(length, 2);
+    assert_int_equal(look_at(channel).skipped, 1);
+    assert_ptr_equal(shmalloc_storage_data(received), shmalloc_storage_data(sent));
+    shmalloc_storage_release(received);
+    shmalloc_storage_release(sent);
+    shmalloc_storage_release(home);
+    shmalloc_channel_release(channel);
+  }
+}
+
+/* Work of a process that nobody has ever heard of, or that died before anybody saw: in the words of two cells. */
+static void cells_of_the_dead_are_mended(void **state) {
+  (void)state;
+  for (uint64_t place = 5; place < 256; place += 100) { /* The higher ones no process can have. */
+    shmalloc_channel *channel = make_channel(4, 8);
+    shmalloc_storage *home = NULL, *received = NULL;
+    OK(shmalloc_channel_storage(channel, &home, err));
+    uint64_t *cells = (uint64_t *)((uint8_t *)shmalloc_storage_data(home) + shmalloc_storage_size(home) - (size_t)4 * 64);
+    OK(shmalloc_channel_send(channel, NULL, (const uint8_t *)"a", 1, NOW, err));
+    cells[0] = place << 2 | 3; /* being taken */
+    cells[8] = place << 2 | 1; /* being written */
+    OK(shmalloc_channel_send(channel, NULL, (const uint8_t *)"b", 1, NOW, err));
+    for (int i = 0; i < 2; ++i) {
+      uint8_t record[8];
+      size_t length = sizeof record;
+      OK(shmalloc_channel_receive(channel, &received, record, &length, NOW, err));
+      assert_int_equal(record[0], "ab"[i]);
+    }
+    assert_int_equal(look_at(channel).sent, 2);
+    assert_int_equal(look_at(channel).received, 2);
+    shmalloc_storage_release(home);
+    shmalloc_channel_release(channel);
+  }
+}
+
 static void a_channel_that_could_be_cut_short_is_refused(void **state) {
   (void)state;
   shmalloc_channel *channel = make_channel(16, 8), *other = NULL;
@@ -422,6 +481,8 @@ int main(void) {
       cmocka_unit_test(what_was_received_comes_back),
       cmocka_unit_test(a_process_opens_it_several_times),
       cmocka_unit_test(nonsense_in_the_memory_harms_nobody),
+      cmocka_unit_test(a_cell_of_nonsense_is_skipped),
+      cmocka_unit_test(cells_of_the_dead_are_mended),
       cmocka_unit_test(a_channel_that_could_be_cut_short_is_refused),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

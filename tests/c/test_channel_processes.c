@@ -272,103 +272,6 @@ static void processes_share_a_channel(void **state) {
   shmalloc_channel_release(channel);
 }
 
-/* ---- death ---- */
-
-static int rounds(void) {
-  const char *text = getenv("SHMALLOC_KILLS");
-  return text != NULL ? atoi(text) : 40;
-}
-
-/* Producers are killed anywhere in the middle: what comes is right, comes once, and in order; and nothing hangs. */
-static void producers_are_killed(void **state) {
-  (void)state;
-  unsigned seed = 7;
-  for (int round = 0; round < rounds(); ++round) {
-    shmalloc_channel *channel = make_channel(8);
-    pid_t children[2];
-    fflush(NULL);
-    for (uint32_t i = 0; i < 2; ++i) {
-      children[i] = fork();
-      assert_true(children[i] >= 0);
-      if (children[i] == 0) {
-        shmalloc_allocator *pool = make_pool();
-        for (uint32_t n = 0;; ++n) send_note(channel, pool, i, n);
-      }
-    }
-    struct note note;
-    shmalloc_status end;
-    uint32_t next[2] = {0, 0};
-    const int kill_at = (int)(rand_r(&seed) % 400);
-    for (int n = 0; receive_note(channel, &note, &end); ++n) {
-      assert_true(note.producer < 2 && note.number >= next[note.producer]);
-      next[note.producer] = note.number + 1;
-      if (n == kill_at || n == kill_at + 200) {
-        for (int spin = (int)(rand_r(&seed) % 20000); spin > 0; --spin) __asm__ volatile("");
-        kill(children[n == kill_at ? 0 : 1], SIGKILL);
-      }
-    }
-    assert_int_equal(end, SHMALLOC_STATUS_PEER_GONE);
-    for (int i = 0; i < 2; ++i) assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
-    shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
-    OK(shmalloc_channel_get_info(channel, &info, err));
-    assert_int_equal(info.length, 0);
-    assert_int_equal(info.attached, 1);
-    shmalloc_channel_release(channel);
-  }
-}
-
-/* Consumers are killed: each storage comes to one of them, or comes again, or died with one that had just taken it. */
-static void consumers_are_killed(void **state) {
-  (void)state;
-  unsigned seed = 11;
-  for (int round = 0; round < rounds(); ++round) {
-    enum { COUNT = 2000 };
-    shmalloc_allocator *pool = make_pool();
-    shmalloc_channel *channel = make_channel(8);
-    uint32_t *seen = mmap(NULL, COUNT * sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t children[2];
-    fflush(NULL);
-    for (uint32_t i = 0; i < 2; ++i) {
-      children[i] = fork();
-      assert_true(children[i] >= 0);
-      if (children[i] == 0) {
-        struct note note;
-        shmalloc_status end;
-        while (receive_note(channel, &note, &end)) __atomic_fetch_add(&seen[note.number], 1, __ATOMIC_SEQ_CST);
-        _exit(end == SHMALLOC_STATUS_CLOSED ? 0 : 1);
-      }
-    }
-    const uint32_t kill_at = rand_r(&seed) % 1500;
-    for (uint32_t n = 0; n < COUNT; ++n) {
-      send_note(channel, pool, 0, n);
-      if (n == kill_at) {
-        for (int spin = (int)(rand_r(&seed) % 20000); spin > 0; --spin) __asm__ volatile("");
-        kill(children[0], SIGKILL);
-      }
-    }
-    OK(shmalloc_channel_close(channel, err));
-    int status = 0;
-    assert_int_equal(waitpid(children[0], &status, 0), children[0]);
-    assert_int_equal(waitpid(children[1], &status, 0), children[1]);
-    assert_int_equal(status, 0);
-    int missing = 0;
-    for (int n = 0; n < COUNT; ++n) {
-      assert_true(seen[n] <= 1);
-      missing += seen[n] == 0;
-    }
-    assert_true(missing <= 1); /* The one that the dead had taken and not noted yet. */
-    munmap(seen, COUNT * sizeof *seen);
-    shmalloc_channel_release(channel);
-    /* Nothing that the dead held is left. */
-    uint64_t bytes = 0;
-    OK(shmalloc_allocator_trim(pool, SHMALLOC_TRIM_FREE, 0, &bytes, err));
-    shmalloc_allocator_info info = SHMALLOC_INIT(shmalloc_allocator_info);
-    OK(shmalloc_allocator_get_info(pool, &info, err));
-    assert_int_equal(info.live_storages, 0);
-    shmalloc_allocator_release(pool);
-  }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(there_and_back),
@@ -377,8 +280,6 @@ int main(void) {
       cmocka_unit_test(consumed_storages_come_back_by_themselves),
       cmocka_unit_test(threads_share_a_channel),
       cmocka_unit_test(processes_share_a_channel),
-      cmocka_unit_test(producers_are_killed),
-      cmocka_unit_test(consumers_are_killed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ static void in_a_process_of_its_own(void (*body)(int socket)) { end_peer(begin_p
 
 static void a_small_address_space_is_enough(void **state) {
   (void)state;
-  if (ASAN || TSAN) skip(); /* their shadows are address space */
+  if (ASAN || TSAN) return; /* their shadows are address space */
   in_a_process_of_its_own(little_address_space);
 }
 

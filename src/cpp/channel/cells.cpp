@@ -2,6 +2,7 @@
 // it but who has that place's lock exclusively, so that the place itself gives it back by a plain exchange.
 #include <cstring>
 
+#include "allocators/shared/steps.hpp"
 #include "channel/ring.hpp"
 #include "ipc/ipc.hpp"
 #include "os/futex.hpp"
@@ -43,6 +44,7 @@ Ring::Look Ring::claim(std::uint64_t *position) {
     const State state = state_of(now);
     if (lap == at >> shift_ && state == empty) {
       if (!found.word.compare_exchange_strong(now, word(writing, place, lap))) continue;
+      SHMALLOC_STEP();
       advance(head_->tail, at + 1);
       *position = at;
       return Look::got;
@@ -89,6 +91,7 @@ Ring::Look Ring::take(std::uint64_t *position) {
     if (state == full) {
       fetch_ahead(found);
       if (!found.word.compare_exchange_strong(now, word(taking, place, lap))) continue;
+      SHMALLOC_STEP();
       *position = at;
       return Look::got;
     }
@@ -102,7 +105,9 @@ Ring::Look Ring::take(std::uint64_t *position) {
 }
 
 void Ring::pass(std::uint64_t position) {
+  SHMALLOC_STEP();
   cell(position).word.exchange(word(empty, 0, (position >> shift_) + 1));
+  SHMALLOC_STEP();
   if (head_->head.load(std::memory_order_relaxed) == position) head_->head.store(position + 1, std::memory_order_relaxed);
   toll(head_->emptied);
   if (head_->closed.load(std::memory_order_relaxed) != 0) toll(head_->filled);  // Who waits for the rest to be taken.
@@ -115,7 +120,9 @@ void Ring::put_back(std::uint64_t position) {
 
 void Ring::toll(wire::Bell &bell) {
   if (bell.waiting.load() == 0 || bell.waiting.exchange(0) == 0) return;
+  SHMALLOC_STEP();
   bell.rings.fetch_add(1);
+  SHMALLOC_STEP();
   os::futex_wake_all(&bell.rings);
 }
 

@@ -54,7 +54,7 @@ Result<Ref<Channel>> Channel::create(const shmalloc_channel_params &params) {
 }
 
 Result<Ref<Channel>> Channel::open(Storage &storage) {
-  // The ring is opened with no lock of the storage's held: fork takes those of channels first.
+  // Our lock comes before those of storages, so the storage is done with by then.
   SHMALLOC_TRY(fd, storage.with_memory([](Memory &memory) -> Result<os::UniqueFd> {
     SharedObject *object = memory.object();
     if (object == nullptr || !object->fd || object->offset != 0 || object->header != 0)
@@ -64,7 +64,7 @@ Result<Ref<Channel>> Channel::open(Storage &storage) {
                   "the storage was imported READ_ONLY: a channel is written by those who receive, too");
     return os::duplicate(object->fd.get());
   }));
-  SHMALLOC_TRY(ring, Ring::open(fd.get()));
+  SHMALLOC_TRY(ring, Ring::open(std::move(fd)));
   Ref<Channel> channel(new (std::nothrow) Channel(ring, Ref<Storage>::retain(&storage)));
   if (!channel) {
     ring->close();

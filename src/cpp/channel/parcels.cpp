@@ -2,6 +2,7 @@
 #include <cstring>
 #include <new>
 
+#include "allocators/shared/steps.hpp"
 #include "base/due.hpp"
 #include "channel/lock.hpp"
 #include "channel/ring.hpp"
@@ -102,6 +103,7 @@ Result<bool> Ring::new_entry(Parcel *parcel) {
   wire::ChannelEntry &to =
       entries_[static_cast<std::uint32_t>(place_.load(std::memory_order_relaxed)) * wire::kChannelEntries + free];
   to.version.store(0, std::memory_order_release);
+  SHMALLOC_STEP();
   // One that no parcel in the ring speaks of, whoever had this place before.
   std::uint32_t version = 0;
   while (version == 0) version = head_->versions.fetch_add(1) + 1;
@@ -110,6 +112,7 @@ Result<bool> Ring::new_entry(Parcel *parcel) {
   for (int i = 0; i < 2; ++i) to.id[i].store(id[i], std::memory_order_release);
   to.length.store(handle.length, std::memory_order_release);
   for (std::size_t i = 0; i < wire::ChannelEntry::kWords; ++i) to.bytes[i].store(words[i], std::memory_order_release);
+  SHMALLOC_STEP();
   to.version.store(version, std::memory_order_release);
   parcel->segment->retain();
   own_[free].segment.store(parcel->segment);

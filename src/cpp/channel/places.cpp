@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "allocators/shared/steps.hpp"
 #include "channel/lock.hpp"
 #include "channel/ring.hpp"
 #include "os/calls.hpp"
@@ -49,15 +50,18 @@ Result<void> Ring::take_place_locked() {
   for (int place = 0; place < wire::kChannelPlaces; ++place) {
     SHMALLOC_TRY(locked, os::lock_byte(own.get(), byte_of(place), os::Lock::exclusive));
     if (!locked) continue;
+    SHMALLOC_STEP();
     // Nobody has it, so what is in cells under its number is a dead one's.
     head_->open.fetch_and(~bit_of(place));
-    const bool mended = (head_->places.fetch_or(bit_of(place)) & bit_of(place)) != 0 && mend(place);
+    const bool mended = (head_->places.fetch_or(bit_of(place)) & bit_of(place)) != 0 && SHMALLOC_MUTANT != 13 && mend(place);
+    SHMALLOC_STEP();
     SHMALLOC_TRY(kept, os::lock_byte(own.get(), byte_of(place), os::Lock::shared));
     if (!kept) continue;
     keeper_ = std::move(keeper);
     std::uint64_t nobody = 0;
     const std::uint64_t self = process_number();
     if (!head_->first.compare_exchange_strong(nobody, self) && nobody != self) head_->several.store(1);
+    SHMALLOC_STEP();
     head_->open.fetch_or(bit_of(place));
     place_.store(place, std::memory_order_release);
     if (mended) {
@@ -110,10 +114,13 @@ bool Ring::mend(int place) const {
     wire::Cell &found = cell(i);
     std::uint64_t now = found.word.load(std::memory_order_acquire);
     if (place_of(now) != place) continue;
-    if (state_of(now) == writing && found.word.compare_exchange_strong(now, word(empty, 0, lap_of(now) + 1))) {
+    if (SHMALLOC_MUTANT != 11 && state_of(now) == writing &&
+        found.word.compare_exchange_strong(now, word(empty, 0, lap_of(now) + 1))) {
       head_->unsent.fetch_add(1, std::memory_order_relaxed);
       mended = true;
-    } else if (state_of(now) == taking && found.word.compare_exchange_strong(now, word(full, 0, lap_of(now)))) {
+    } else if (SHMALLOC_MUTANT != 12 && state_of(now) == taking &&
+               found.word.compare_exchange_strong(
+                   now, SHMALLOC_MUTANT == 14 ? word(empty, 0, lap_of(now) + 1) : word(full, 0, lap_of(now)))) {
       mended = true;
     }
   }
@@ -136,7 +143,9 @@ bool Ring::bury_locked(int place) {
     auto locked = os::lock_byte(fd->get(), byte_of(place), os::Lock::exclusive);
     if (!locked || !*locked) return false;
     mend(place);
+    SHMALLOC_STEP();
     head_->open.fetch_and(~bit_of(place));
+    SHMALLOC_STEP();
     head_->places.fetch_and(~bit_of(place));
   }
   toll(head_->filled);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <new>
 
+#include "allocators/shared/steps.hpp"
 #include "base/due.hpp"
 #include "channel/lock.hpp"
 #include "channel/wait.hpp"
@@ -77,8 +78,8 @@ Result<Shape> Ring::check(int fd, const os::FileFacts &facts, os::Mapping *mappi
   return shape;
 }
 
-Result<Ring *> Ring::open(int fd) {
-  SHMALLOC_TRY(facts, os::look(fd, "a channel"));
+Result<Ring *> Ring::open(os::UniqueFd fd) {
+  SHMALLOC_TRY(facts, os::look(fd.get(), "a channel"));
   const std::lock_guard lock(channels_mutex);
   for (Ring *ring = rings; ring != nullptr; ring = ring->next_) {
     if (ring->identity_ != facts.identity) continue;
@@ -89,9 +90,8 @@ Result<Ring *> Ring::open(int fd) {
     return ring;
   }
   os::Mapping mapping;
-  SHMALLOC_TRY(shape, check(fd, facts, &mapping));
-  SHMALLOC_TRY(own, os::duplicate(fd));
-  std::unique_ptr<Ring> made(new (std::nothrow) Ring(shape, std::move(own), std::move(mapping), facts.identity));
+  SHMALLOC_TRY(shape, check(fd.get(), facts, &mapping));
+  std::unique_ptr<Ring> made(new (std::nothrow) Ring(shape, std::move(fd), std::move(mapping), facts.identity));
   if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a channel");
   SHMALLOC_CHECK(made->take_place_locked());
   made->next_ = rings;
@@ -212,7 +212,9 @@ Result<void> Ring::send(Storage *storage, const std::uint8_t *record, std::size_
   to.entry.store(entry, std::memory_order_relaxed);
   to.length.store(static_cast<std::uint16_t>(length), std::memory_order_relaxed);
   if (length != 0) std::memcpy(to.record(), record, length);
+  SHMALLOC_STEP();
   publish(position);
+  SHMALLOC_STEP();
   toll(head_->filled);
   sweep_some(false);
   if (os::coarse_now() - looked_at_peers_.load(std::memory_order_relaxed) > kPeersEvery) look_at_peers();
@@ -243,6 +245,7 @@ Result<Ref<Storage>> Ring::receive(std::uint8_t *record, std::size_t *length, st
       return fail(SHMALLOC_STATUS_NO_SPACE, 0, "the next record has %zu bytes, there is room for %zu", given, room);
     }
     auto storage = sound ? unpack(position) : Result<Ref<Storage>>(corrupt("a record is longer than it can be"));
+    SHMALLOC_STEP();
     if (!storage && sound && storage.error().status != SHMALLOC_STATUS_STALE) {
       put_back(position);
       return storage.error();

@@ -42,7 +42,7 @@ class Ring {
   // Writes the head of a new channel.
   static void format(void *memory, const Shape &shape);
   // The ring of the object behind the descriptor; one use.
-  static Result<Ring *> open(int fd);
+  static Result<Ring *> open(os::UniqueFd fd);
   void close();  // the use
 
   Result<void> send(Storage *storage, const std::uint8_t *record, std::size_t length, std::int64_t timeout_ns);

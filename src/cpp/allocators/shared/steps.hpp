@@ -11,6 +11,8 @@ extern "C" void shmalloc_kill_point(void);
 
 // 0: none. 1: retire looks and then bumps. 2: hold looks and then sets its bit. 3: a place is claimed with the bits of its dead
 // predecessor. 4: places are cleared up though somebody has them. 5: what forked children may use is not handed over to them.
+// Of channels: 11 and 12: cells that a dead one was writing, or taking, are not mended. 13: nor those of a predecessor at a place. 14: a
+// storage that a dead one was taking is passed over.
 #ifndef SHMALLOC_MUTANT
 #define SHMALLOC_MUTANT 0
 #endif

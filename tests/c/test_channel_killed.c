@@ -1,0 +1,141 @@
+/* Channels whose users are killed: at random instants, and, built with the steps of the protocol to die at (tests/kill), at each of them. */
+#include "channel.h"
+
+/* Where a child dies by itself. */
+static int steps_left; /* 0: never */
+#ifdef SHMALLOC_KILL_POINTS
+void shmalloc_kill_point(void);
+void shmalloc_kill_point(void) {
+  if (steps_left > 0 && --steps_left == 0) raise(SIGKILL);
+}
+#endif
+static void may_die(uint32_t seed) {
+  unsigned state = seed;
+  const int far = (int)(rand_r(&state) % 4);
+  steps_left = 1 + (int)(rand_r(&state) % (far == 0 ? 8 : 600));
+}
+
+static int rounds(void) {
+  const char *text = getenv("SHMALLOC_KILLS");
+  return text != NULL ? atoi(text) : 40;
+}
+
+/* Producers are killed anywhere in the middle: what comes is right, comes once, and in order; and nothing hangs. */
+static void producers_are_killed(void **state) {
+  (void)state;
+  unsigned seed = 7;
+  for (int round = 0; round < rounds(); ++round) {
+    shmalloc_channel *channel = make_channel(8);
+    pid_t children[2];
+    fflush(NULL);
+    for (uint32_t i = 0; i < 2; ++i) {
+      children[i] = fork();
+      assert_true(children[i] >= 0);
+      if (children[i] == 0) {
+        shmalloc_allocator *pool = make_pool();
+        may_die((uint32_t)round * 2 + i);
+        for (uint32_t n = 0;; ++n) send_note(channel, pool, i, n);
+      }
+    }
+    struct note note;
+    shmalloc_status end;
+    uint32_t next[2] = {0, 0};
+    const int kill_at = (int)(rand_r(&seed) % 400);
+    alarm(20); /* Who waits for the dead waits for ever. */
+    for (int n = 0; receive_note(channel, &note, &end); ++n) {
+      assert_true(note.producer < 2 && note.number >= next[note.producer]);
+      next[note.producer] = note.number + 1;
+      if (n == kill_at || n == kill_at + 200) {
+        for (int spin = (int)(rand_r(&seed) % 20000); spin > 0; --spin) __asm__ volatile("");
+        kill(children[n == kill_at ? 0 : 1], SIGKILL);
+      }
+    }
+    assert_int_equal(end, SHMALLOC_STATUS_PEER_GONE);
+    /* The one may have died before the other had come. */
+    for (int i = 0; i < 2; ++i) kill(children[i], SIGKILL);
+    for (int i = 0; i < 2; ++i) assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
+    while (receive_note(channel, &note, &end)) {
+      assert_true(note.producer < 2 && note.number >= next[note.producer]);
+      next[note.producer] = note.number + 1;
+    }
+    assert_int_equal(end, SHMALLOC_STATUS_PEER_GONE);
+    alarm(0);
+    shmalloc_channel_info info = SHMALLOC_INIT(shmalloc_channel_info);
+    OK(shmalloc_channel_get_info(channel, &info, err));
+    assert_int_equal(info.length, 0);
+    assert_int_equal(info.attached, 1);
+    shmalloc_channel_release(channel);
+  }
+}
+
+/* Consumers are killed: each storage comes to one of them, or comes again, or died with one that had just taken it. */
+static void consumers_are_killed(void **state) {
+  (void)state;
+  unsigned seed = 11;
+  int lost = 0;
+  patient = 1;
+  for (int round = 0; round < rounds(); ++round) {
+    enum { COUNT = 1500 };
+    shmalloc_allocator *pool = make_pool();
+    shmalloc_channel *channel = make_channel(8);
+    uint32_t *seen = mmap(NULL, COUNT * sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    alarm(20);
+    /* The third comes when the first is dead, perhaps at his place before anybody has noticed. */
+    pid_t children[3] = {0, 0, 0};
+    const uint32_t kill_at = rand_r(&seed) % 1000;
+    int status = 0;
+    for (uint32_t n = 0; n < COUNT; ++n) {
+      if (n == 0 || n == kill_at + 200) {
+        for (uint32_t i = n == 0 ? 0 : 2; i < (n == 0 ? 2 : 3); ++i) {
+          fflush(NULL);
+          children[i] = fork();
+          assert_true(children[i] >= 0);
+          if (children[i] != 0) continue;
+          struct note note;
+          shmalloc_status end;
+          alarm(20);
+          if (i == 0) may_die((uint32_t)round);
+          while (receive_note(channel, &note, &end)) __atomic_fetch_add(&seen[note.number], 1, __ATOMIC_SEQ_CST);
+          _exit(end == SHMALLOC_STATUS_CLOSED ? 0 : 1);
+        }
+      }
+      send_note(channel, pool, 0, n);
+      if (n == kill_at) {
+        for (int spin = (int)(rand_r(&seed) % 20000); spin > 0; --spin) __asm__ volatile("");
+        kill(children[0], SIGKILL);
+        assert_int_equal(waitpid(children[0], &status, 0), children[0]);
+      }
+    }
+    OK(shmalloc_channel_close(channel, err));
+    for (int i = 1; i < 3; ++i) {
+      assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+      assert_int_equal(status, 0);
+    }
+    int missing = 0;
+    for (int n = 0; n < COUNT; ++n) {
+      assert_true(seen[n] <= 1);
+      missing += seen[n] == 0;
+    }
+    /* Those that the dead had taken and not noted yet: none, if he died at a step before he had it. */
+    assert_true(missing <= 1);
+    lost += missing;
+    munmap(seen, COUNT * sizeof *seen);
+    shmalloc_channel_release(channel);
+    /* Nothing that the dead held is left. */
+    uint64_t bytes = 0;
+    OK(shmalloc_allocator_trim(pool, SHMALLOC_TRIM_FREE, 0, &bytes, err));
+    shmalloc_allocator_info info = SHMALLOC_INIT(shmalloc_allocator_info);
+    OK(shmalloc_allocator_get_info(pool, &info, err));
+    assert_int_equal(info.live_storages, 0);
+    shmalloc_allocator_release(pool);
+  }
+  patient = 0;
+  alarm(0);
+  /* Between two of its many steps he has one in his hands for few of them. */
+  assert_true(lost <= 2 + rounds() / 3);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(producers_are_killed), cmocka_unit_test(consumers_are_killed)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
