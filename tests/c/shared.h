@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "handles.h"
 #include "support.h"
 
 #if defined(__has_feature)
@@ -30,11 +31,6 @@
 #else
 #define TSAN 0
 #endif
-
-struct handle {
-  size_t length;
-  uint8_t bytes[SHMALLOC_HANDLE_MAX];
-};
 
 static inline shmalloc_allocator *make_shared(const char *config) {
   return make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, config != NULL ? config : "segment_size:67108864,export_ttl_ms:0");
@@ -57,25 +53,6 @@ static inline shmalloc_storage *make_filled(shmalloc_allocator *allocator, size_
   OK(shmalloc_storage_create(allocator, size, 0, NULL, &storage, err));
   fill(storage, seed);
   return storage;
-}
-
-static inline struct handle export_of(shmalloc_storage *storage) {
-  struct handle handle = {sizeof handle.bytes, {0}};
-  OK(shmalloc_storage_export(storage, NULL, handle.bytes, &handle.length, err));
-  return handle;
-}
-/* With TIME_NONE: good only as long as the storage is held here. */
-static inline struct handle export_for(shmalloc_storage *storage, int64_t ttl_ns) {
-  struct handle handle = {sizeof handle.bytes, {0}};
-  shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
-  params.ttl_ns = ttl_ns;
-  OK(shmalloc_storage_export(storage, &params, handle.bytes, &handle.length, err));
-  return handle;
-}
-static inline shmalloc_status import_it(const struct handle *handle, uint32_t flags, shmalloc_storage **out, shmalloc_error *err) {
-  shmalloc_import_params params = SHMALLOC_INIT(shmalloc_import_params);
-  params.flags = flags;
-  return shmalloc_storage_import(handle->bytes, handle->length, NULL, 0, &params, out, err);
 }
 
 static inline shmalloc_allocator_info allocator_info(shmalloc_allocator *allocator) {
@@ -199,7 +176,7 @@ static inline void kill_peer(struct peer peer) {
 
 static inline shmalloc_storage *import_in_peer(const struct handle *handle) {
   shmalloc_storage *storage = NULL;
-  PEER_OK(import_it(handle, 0, &storage, err));
+  PEER_OK(import_of(handle, 0, &storage, err));
   return storage;
 }
 

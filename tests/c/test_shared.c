@@ -126,8 +126,8 @@ static void zeroed_ones_are_and_empty_ones_have_nothing(void **state) {
   OK(shmalloc_storage_create(allocator, 0, 0, NULL, &empty, err));
   assert_null(shmalloc_storage_data(empty));
   assert_int_equal(shmalloc_storage_size(empty), 0);
-  const struct handle handle = export_of(empty);
-  OK(import_it(&handle, 0, &again, err));
+  const struct handle handle = export_of(empty, 0, 0);
+  OK(import_of(&handle, 0, &again, err));
   assert_int_equal(shmalloc_storage_size(again), 0);
   shmalloc_storage_release(again);
   shmalloc_storage_release(empty);
@@ -141,7 +141,7 @@ static void isolated_ones_have_an_object_of_their_own(void **state) {
   shmalloc_storage_params params = SHMALLOC_INIT(shmalloc_storage_params);
   shmalloc_export_params reading = SHMALLOC_INIT(shmalloc_export_params);
   shmalloc_storage *storage = NULL, *again = NULL;
-  struct handle handle = {sizeof handle.bytes, {0}};
+  struct handle handle = {.length = sizeof handle.bytes};
   shmalloc_handle_info info = SHMALLOC_INIT(shmalloc_handle_info);
   params.flags = SHMALLOC_STORAGE_ISOLATED;
   params.capacity = 100000;
@@ -155,7 +155,7 @@ static void isolated_ones_have_an_object_of_their_own(void **state) {
   OK(shmalloc_storage_export(storage, &reading, handle.bytes, &handle.length, err));
   OK(shmalloc_handle_get_info(handle.bytes, handle.length, &info, err));
   assert_int_equal(info.kind, SHMALLOC_ALLOCATOR_KIND_MAP);
-  OK(import_it(&handle, 0, &again, err));
+  OK(import_of(&handle, 0, &again, err));
   assert_true((info_of(again).state & SHMALLOC_STORAGE_STATE_READ_ONLY) != 0);
   assert_int_equal(memcmp(shmalloc_storage_data(again), shmalloc_storage_data(storage), 90000), 0);
   assert_int_equal(allocator_info(allocator).live_storages, 1);
@@ -246,14 +246,14 @@ static void private_memory_moves_into_a_segment(void **state) {
   assert_ptr_equal(found, storage);
   assert_int_equal(offset, 77);
   shmalloc_storage_release(found);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
-  OK(import_it(&handle, 0, &again, err));
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
+  OK(import_of(&handle, 0, &again, err));
   assert_true(intact(again, 1));
   shmalloc_allocator_release(allocator);
   shmalloc_storage_release(storage);
   assert_true(intact(again, 1));
   shmalloc_storage_release(again);
-  FAILS(STALE, "", import_it(&handle, 0, &again, err));
+  FAILS(STALE, "", import_of(&handle, 0, &again, err));
   OK(shmalloc_allocator_trim(NULL, 0, 0, NULL, err));
   assert_int_equal(segments().count, 0);
   shmalloc_allocator_release(direct);

@@ -47,7 +47,7 @@ static void try_forged(int socket) {
       const struct handle bad = forged(&good, changes[i].at, changes[i].bytes, changes[i].by);
       shmalloc_storage *storage = NULL;
       shmalloc_error error = {0};
-      const int status = import_it(&bad, 0, &storage, &error);
+      const int status = import_of(&bad, 0, &storage, &error);
       if (status != SHMALLOC_STATUS_CORRUPT && status != SHMALLOC_STATUS_STALE) {
         fprintf(stderr, "forged %zu at %zu: %s: %s\n", i, changes[i].at, shmalloc_status_name(status), error.message);
         _exit(1);
@@ -56,7 +56,7 @@ static void try_forged(int socket) {
     struct handle large = forged(&good, kSize, 8, 64);
     large = forged(&large, kCapacity, 8, 64);
     shmalloc_storage *storage = NULL;
-    FAILS(CORRUPT, "other bytes", import_it(&large, 0, &storage, err));
+    FAILS(CORRUPT, "other bytes", import_of(&large, 0, &storage, err));
     storage = import_in_peer(&good);
     CHILD_CHECK(intact(storage, 9));
     if (attached == 1) shmalloc_storage_release(storage);
@@ -70,7 +70,7 @@ static void forged_handles_open_nothing(void **state) {
   struct peer peer = begin_peer(try_forged);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 9), *none = NULL;
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   tell(peer.socket, &handle, sizeof handle);
   await_peer(peer.socket);
   shmalloc_storage_release(storage);
@@ -81,10 +81,10 @@ static void forged_handles_open_nothing(void **state) {
   /* What the slot would say for its next storage, while there is none. */
   shmalloc_storage *other = make_filled(allocator, 100, 1);
   storage = make_filled(allocator, 5000, 9);
-  const struct handle first = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle first = export_of(storage, 0, SHMALLOC_TIME_NONE);
   shmalloc_storage_release(storage);
   const struct handle next = forged(&first, kGeneration, 4, 1);
-  FAILS(CORRUPT, "", import_it(&next, 0, &none, err));
+  FAILS(CORRUPT, "", import_of(&next, 0, &none, err));
   shmalloc_storage_release(other);
   assert_empty(allocator);
   shmalloc_allocator_release(allocator);
@@ -96,11 +96,11 @@ static void a_message_opens_nothing_that_its_sender_has_not(void **state) {
   int ends[2];
   shmalloc_allocator *mine = make_shared(NULL), *yours = make_shared(NULL);
   shmalloc_storage *secret = make_filled(mine, 5000, 1), *shown = make_filled(yours, 5000, 2), *got = NULL;
-  const struct handle of_secret = export_for(secret, SHMALLOC_TIME_NONE), of_shown = export_for(shown, SHMALLOC_TIME_NONE);
+  const struct handle of_secret = export_of(secret, 0, SHMALLOC_TIME_NONE), of_shown = export_of(shown, 0, SHMALLOC_TIME_NONE);
   struct handle mixed = of_secret; /* the secret's place, under the identity of the object that is shown */
   memcpy(mixed.bytes + 56, of_shown.bytes + 56, 24);
   mixed = forged(&mixed, kSlot, 4, 0);
-  FAILS(CORRUPT, "", import_it(&mixed, 0, &got, err));
+  FAILS(CORRUPT, "", import_of(&mixed, 0, &got, err));
   assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
   OK(shmalloc_storage_send(ends[0], &shown, 1, NULL, err));
   /* The message again, with the other handle in it: the head, the record's length and index, the handle. */
@@ -119,7 +119,7 @@ static void a_message_opens_nothing_that_its_sender_has_not(void **state) {
   memcpy(original + head + 4, of_shown.bytes, of_shown.length);
   shmalloc_export_params descriptor = SHMALLOC_INIT(shmalloc_export_params);
   descriptor.flags = SHMALLOC_EXPORT_DESCRIPTOR;
-  struct handle sent = {sizeof sent.bytes, {0}};
+  struct handle sent = {.length = sizeof sent.bytes};
   OK(shmalloc_storage_export(shown, &descriptor, sent.bytes, &sent.length, err));
   memcpy(original + head + 4, sent.bytes, sent.length);
   const uint32_t good = crc32c(original + head, (size_t)length - head);

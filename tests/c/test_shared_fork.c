@@ -9,7 +9,7 @@ static void a_child_keeps_what_its_parent_releases(void **state) {
       shmalloc_allocator *allocator = make_shared("segment_size:2147483648,export_ttl_ms:0");
       shmalloc_storage *anchor = make_filled(allocator, sizes[i], 0); /* the segment stays */
       inherited = make_filled(allocator, sizes[i], inherited_seed = 5);
-      if (exported) export_of(inherited);
+      if (exported) export_of(inherited, 0, 0);
       const shmalloc_address address = shmalloc_storage_address(inherited);
       const struct child child = fork_one(check_when_told);
       shmalloc_storage_release(inherited);
@@ -99,7 +99,7 @@ static void the_child_of_an_importer_keeps_it(void **state) {
   struct peer peer = begin_peer(fork_after_import);
   shmalloc_allocator *allocator = make_shared("segment_size:2147483648,export_ttl_ms:0");
   shmalloc_storage *anchor = make_filled(allocator, 5000, 0), *storage = make_filled(allocator, 5000, 7);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   tell(peer.socket, &handle, sizeof handle);
   await_peer(peer.socket);
   shmalloc_storage_release(storage);
@@ -133,7 +133,7 @@ static void a_child_that_imports_what_it_inherited_keeps_both_apart(void **state
   shmalloc_allocator *allocator = make_shared("segment_size:2147483648,export_ttl_ms:0");
   shmalloc_storage *anchor = make_filled(allocator, 5000, 0);
   inherited = make_filled(allocator, 5000, inherited_seed = 8);
-  shown = export_for(inherited, SHMALLOC_TIME_NONE);
+  shown = export_of(inherited, 0, SHMALLOC_TIME_NONE);
   const struct child child = fork_one(import_and_let_go);
   shmalloc_storage_release(inherited);
   trim(allocator);
@@ -155,9 +155,9 @@ static void find_by_address(int socket) {
   CHILD_CHECK(found == inherited && offset == 10);
   CHILD_CHECK((info_of(found).state & SHMALLOC_STORAGE_STATE_FORKED) != 0);
   shmalloc_storage_release(found);
-  struct handle handle = {sizeof handle.bytes, {0}};
+  struct handle handle = {.length = sizeof handle.bytes};
   PEER_OK(shmalloc_storage_export(inherited, NULL, handle.bytes, &handle.length, err)); /* as any holder can */
-  PEER_OK(import_it(&handle, 0, &found, err));
+  PEER_OK(import_of(&handle, 0, &found, err));
   CHILD_CHECK(shmalloc_storage_data(found) == shmalloc_storage_data(inherited));
   shmalloc_storage_release(found);
   shmalloc_storage_release(inherited);

@@ -146,7 +146,7 @@ static void imports_race_with_forks(void **state) {
   shmalloc_storage *anchor = make_filled(allocator, 100, 0);
   for (unsigned i = 0; i < 4; ++i) {
     storages[i] = make_filled(allocator, kSize, i);
-    const struct handle handle = export_for(storages[i], SHMALLOC_TIME_NONE);
+    const struct handle handle = export_of(storages[i], 0, SHMALLOC_TIME_NONE);
     tell(peer.socket, &handle, sizeof handle);
   }
   await_peer(peer.socket);
@@ -193,7 +193,7 @@ static void storms_of_forks_pass(void **state) {
   shmalloc_storage *storages[8] = {NULL};
   allocator = make_shared("segment_size:67108864,export_ttl_ms:0");
   storages[0] = make_filled(allocator, kSize, 0);
-  export_of(storages[0]);
+  export_of(storages[0], 0, 0);
   storm(4, storages, 1);
   assert_true(intact(storages[0], 0));
   shmalloc_storage_release(storages[0]);

@@ -73,7 +73,7 @@ static void children_without_a_place_outlive_their_parent(void **state) {
   shmalloc_storage *held = NULL;
   assert_true(hear(owner.socket, &handle, sizeof handle));
   FAILS(NO_SPACE, "place",
-        import_it(&handle, 0, &held, err)); /* attached, without a place: it looks after the segment all the same */
+        import_of(&handle, 0, &held, err)); /* attached, without a place: it looks after the segment all the same */
   kill(owner.pid, SIGKILL);
   waitpid(owner.pid, NULL, 0);
   for (int i = 0; i < 5; ++i) {
@@ -119,7 +119,7 @@ static void what_could_not_be_handed_over_is_let_go_of_later(void **state) {
   struct peer peer = begin_peer(import_and_fork_many);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 7);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   tell(peer.socket, &handle, sizeof handle);
   await_peer(peer.socket);
   shmalloc_storage_release(storage);

@@ -10,7 +10,7 @@ static void one_storage_by_bytes(int socket) {
   shmalloc_storage *storage = import_in_peer(&handle), *reading = NULL;
   CHILD_CHECK(shmalloc_storage_size(storage) == 5000 && intact(storage, 1));
   fill(storage, 2);
-  PEER_OK(import_it(&handle, SHMALLOC_IMPORT_READ_ONLY, &reading, err));
+  PEER_OK(import_of(&handle, SHMALLOC_IMPORT_READ_ONLY, &reading, err));
   CHILD_CHECK(intact(reading, 2));
   CHILD_CHECK((info_of(reading).state & SHMALLOC_STORAGE_STATE_READ_ONLY) != 0);
   FAILS(PERMISSION, "read-only", shmalloc_storage_pin(reading, SHMALLOC_ACCESS_WRITE, NULL, NULL, err));
@@ -36,7 +36,7 @@ static void bytes_open_the_same_memory_elsewhere(void **state) {
   struct peer peer = begin_peer(one_storage_by_bytes);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   shmalloc_handle_info info = SHMALLOC_INIT(shmalloc_handle_info);
   OK(shmalloc_handle_get_info(handle.bytes, handle.length, &info, err));
   assert_int_equal(info.kind, SHMALLOC_ALLOCATOR_KIND_SHARED);
@@ -61,7 +61,7 @@ static void two_descriptors_open_it_where_proc_does_not(void **state) {
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1), *held = NULL;
   shmalloc_export_params params = SHMALLOC_INIT(shmalloc_export_params);
-  struct handle handle = {sizeof handle.bytes, {0}};
+  struct handle handle = {.length = sizeof handle.bytes};
   int32_t fds[2] = {-1, -1};
   size_t count = 1;
   params.flags = SHMALLOC_EXPORT_DESCRIPTOR;
@@ -94,7 +94,7 @@ static void receive_and_answer(int socket) {
   for (unsigned i = 0; i < 40; ++i) shmalloc_storage_release(storages[i]);
   char text[SHMALLOC_HANDLE_TEXT_MAX] = "";
   CHILD_CHECK(hear(socket, text, sizeof text));
-  struct handle handle = {sizeof handle.bytes, {0}};
+  struct handle handle = {.length = sizeof handle.bytes};
   PEER_OK(shmalloc_handle_from_text(text, handle.bytes, &handle.length, err));
   storages[0] = import_in_peer(&handle);
   CHILD_CHECK(intact(storages[0], 77));
@@ -121,7 +121,7 @@ static void sockets_and_text_carry_them(void **state) {
     shmalloc_storage_release(back[i]);
   }
   shmalloc_storage *storage = make_filled(allocator, 100, 77);
-  const struct handle handle = export_of(storage);
+  const struct handle handle = export_of(storage, 0, 0);
   char text[SHMALLOC_HANDLE_TEXT_MAX] = "";
   size_t length = sizeof text;
   OK(shmalloc_handle_to_text(handle.bytes, handle.length, text, &length, err));
@@ -139,20 +139,20 @@ static void handles_end_with_release_revoke_and_time(void **state) {
   (void)state;
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1), *held = NULL, *again = NULL;
-  struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   shmalloc_storage_release(storage);
-  FAILS(STALE, "gone", import_it(&handle, 0, &again, err));
+  FAILS(STALE, "gone", import_of(&handle, 0, &again, err));
   trim(allocator);
-  FAILS(STALE, "", import_it(&handle, 0, &again, err));
+  FAILS(STALE, "", import_of(&handle, 0, &again, err));
 
   storage = make_filled(allocator, 5000, 2);
-  handle = export_for(storage, SHMALLOC_TIME_NONE);
-  OK(import_it(&handle, 0, &held, err));
+  handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
+  OK(import_of(&handle, 0, &held, err));
   OK(shmalloc_storage_revoke(storage, err));
-  FAILS(STALE, "revoked", import_it(&handle, 0, &again, err));
+  FAILS(STALE, "revoked", import_of(&handle, 0, &again, err));
   assert_true(intact(held, 2));
-  const struct handle newer = export_for(storage, SHMALLOC_TIME_NONE);
-  OK(import_it(&newer, 0, &again, err));
+  const struct handle newer = export_of(storage, 0, SHMALLOC_TIME_NONE);
+  OK(import_of(&newer, 0, &again, err));
   shmalloc_storage_release(storage);
   assert_true(intact(held, 2) && intact(again, 2));
   shmalloc_storage_release(again);
@@ -160,19 +160,19 @@ static void handles_end_with_release_revoke_and_time(void **state) {
 
   storage = make_filled(allocator, 5000, 3);
   const shmalloc_address address = shmalloc_storage_address(storage);
-  handle = export_for(storage, 100000000);
+  handle = export_of(storage, 0, 100000000);
   shmalloc_storage_release(storage);
   for (unsigned i = 0; i < 100; ++i) { /* it lingers: nobody gets its memory */
     storage = make_filled(allocator, 5000, 100 + i);
     assert_true(shmalloc_storage_address(storage) != address);
     shmalloc_storage_release(storage);
   }
-  OK(import_it(&handle, 0, &held, err));
+  OK(import_of(&handle, 0, &held, err));
   assert_true(intact(held, 3));
   shmalloc_storage_release(held);
   usleep(150000);
   trim(allocator);
-  FAILS(STALE, "", import_it(&handle, 0, &held, err));
+  FAILS(STALE, "", import_of(&handle, 0, &held, err));
   assert_empty(allocator);
   shmalloc_allocator_release(allocator);
 }

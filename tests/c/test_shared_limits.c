@@ -84,7 +84,7 @@ static void no_descriptors(int socket) {
     for (int i = 0; i < left; ++i) close(fds[--count]);
     const struct held before = look();
     shmalloc_error error = {0};
-    int status = import_it(&handle, 0, &held, &error);
+    int status = import_of(&handle, 0, &held, &error);
     if (status == SHMALLOC_STATUS_OK) {
       CHILD_CHECK(intact(held, 1));
       shmalloc_storage_release(held);
@@ -149,7 +149,7 @@ static void a_full_table_of_descriptors_is_told(void **state) {
   struct peer peer = begin_peer(no_descriptors);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1), *anchor = make_filled(allocator, 5000, 0);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   tell(peer.socket, &handle, sizeof handle);
   await_peer(peer.socket);
   shmalloc_storage_release(storage);
@@ -169,7 +169,7 @@ static void close_all_and_go_on(int socket) {
   CHILD_CHECK(hear(socket, &handle, sizeof handle));
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1), *held = import_in_peer(&handle), *large = NULL;
-  export_of(storage);
+  export_of(storage, 0, 0);
   const int file = mkstemp(path);
   static char bytes[4 << 20];
   memset(bytes, 7, sizeof bytes);
@@ -202,7 +202,7 @@ static void descriptors_that_were_closed_are_not_touched(void **state) {
   struct peer peer = begin_peer(close_all_and_go_on);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   tell(peer.socket, &handle, sizeof handle);
   end_peer(peer);
   shmalloc_storage_release(storage);

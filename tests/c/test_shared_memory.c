@@ -9,13 +9,13 @@ static void ten_thousand_storages_take_one_mapping_and_no_descriptors(void **sta
   static shmalloc_storage *made[10000], *held[10000];
   static struct handle handles[10000];
   made[0] = make_filled(allocator, 300, 0);
-  handles[0] = export_of(made[0]);
-  OK(import_it(&handles[0], 0, &held[0], err));
+  handles[0] = export_of(made[0], 0, 0);
+  OK(import_of(&handles[0], 0, &held[0], err));
   const struct held before = look();
   for (int i = 1; i < 10000; ++i) {
     made[i] = make_filled(allocator, 300, (unsigned)i);
-    handles[i] = export_of(made[i]);
-    OK(import_it(&handles[i], 0, &held[i], err));
+    handles[i] = export_of(made[i], 0, 0);
+    OK(import_of(&handles[i], 0, &held[i], err));
   }
   SAME(before);
   assert_int_equal(allocator_info(allocator).live_storages, 10000);
@@ -29,7 +29,7 @@ static void ten_thousand_storages_take_one_mapping_and_no_descriptors(void **sta
   trim(allocator);
   for (int i = 0; i < 10000; ++i) {
     if (i % 2 == 0) {
-      FAILS(STALE, "gone", import_it(&handles[i], 0, &again, err));
+      FAILS(STALE, "gone", import_of(&handles[i], 0, &again, err));
     } else {
       assert_true(intact(held[i], (unsigned)i));
       shmalloc_storage_release(held[i]);
@@ -110,7 +110,7 @@ static void segments_of_odd_sizes_open_elsewhere(void **state) {
     struct peer peer = begin_peer(import_here);
     shmalloc_allocator *allocator = make_shared(configs[i]);
     shmalloc_storage *small = make_filled(allocator, 1000, 1), *large = make_filled(allocator, 20 << 20, 2);
-    const struct handle handles[] = {export_for(small, SHMALLOC_TIME_NONE), export_for(large, SHMALLOC_TIME_NONE)};
+    const struct handle handles[] = {export_of(small, 0, SHMALLOC_TIME_NONE), export_of(large, 0, SHMALLOC_TIME_NONE)};
     let_hold(peer, &handles[0]);
     let_hold(peer, &handles[1]);
     let_release(peer);
@@ -127,16 +127,16 @@ static void an_allocator_lives_as_long_as_its_storages(void **state) {
   const struct held before = look();
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *first = make_filled(allocator, 1000, 1), *second = make_filled(allocator, 1 << 20, 2), *again = NULL;
-  struct handle handle = export_for(second, SHMALLOC_TIME_NONE);
+  struct handle handle = export_of(second, 0, SHMALLOC_TIME_NONE);
   shmalloc_allocator_release(allocator);
   assert_true(intact(first, 1) && intact(second, 2));
-  OK(import_it(&handle, 0, &again, err));
+  OK(import_of(&handle, 0, &again, err));
   shmalloc_storage_release(second);
   shmalloc_storage_release(first);
   assert_true(intact(again, 2)); /* its memory outlives even the allocator */
   shmalloc_storage_release(again);
   OK(shmalloc_allocator_trim(NULL, 0, 0, NULL, err));
-  FAILS(STALE, "", import_it(&handle, 0, &again, err));
+  FAILS(STALE, "", import_of(&handle, 0, &again, err));
   assert_int_equal(segments().count, 0);
   assert_int_equal(look().mappings, before.mappings);
 }
@@ -148,7 +148,7 @@ static void addresses_lead_to_storages(void **state) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
     shmalloc_storage *storage = make_filled(allocator, sizes[i], 1), *found = NULL, *held = NULL;
     const shmalloc_address first = shmalloc_storage_address(storage);
-    const struct handle handle = export_of(storage);
+    const struct handle handle = export_of(storage, 0, 0);
     size_t offset = 1;
     for (size_t k = 0; k < 3; ++k) {
       const size_t at = k == 0 ? 0 : k == 1 ? sizes[i] / 2 : sizes[i] - 1;
@@ -158,7 +158,7 @@ static void addresses_lead_to_storages(void **state) {
       shmalloc_storage_release(found);
     }
     FAILS(NOT_FOUND, "", shmalloc_storage_find(SHMALLOC_DEVICE_HOST, first + sizes[i], &found, &offset, err));
-    OK(import_it(&handle, SHMALLOC_IMPORT_READ_ONLY, &held, err));
+    OK(import_of(&handle, SHMALLOC_IMPORT_READ_ONLY, &held, err));
     const shmalloc_address reading = shmalloc_storage_address(held);
     assert_true(reading != first);
     OK(shmalloc_storage_find(SHMALLOC_DEVICE_HOST, reading + sizes[i] - 1, &found, &offset, err));
@@ -203,8 +203,8 @@ static void addresses_are_looked_up_while_storages_go(void **state) {
     OK(shmalloc_storage_create(allocator, 64 + round % 5000, 0, NULL, &storage, err));
     __atomic_store_n(&shown[round % 8], (uintptr_t)shmalloc_storage_address(storage), __ATOMIC_RELAXED);
     if (round % 4 == 0) {
-      const struct handle handle = export_of(storage);
-      OK(import_it(&handle, round % 8 == 0 ? SHMALLOC_IMPORT_READ_ONLY : 0, &held, err));
+      const struct handle handle = export_of(storage, 0, 0);
+      OK(import_of(&handle, round % 8 == 0 ? SHMALLOC_IMPORT_READ_ONLY : 0, &held, err));
       __atomic_store_n(&shown[(round + 1) % 8], (uintptr_t)shmalloc_storage_address(held), __ATOMIC_RELAXED);
       shmalloc_storage_release(held);
     }

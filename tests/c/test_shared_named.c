@@ -20,13 +20,13 @@ static void bytes_lead_to_it_by_name(void **state) {
   shmalloc_allocator *allocator = make_shared(named_config());
   shmalloc_storage *storage = make_filled(allocator, 5000, 3), *again = NULL;
   assert_int_equal(names(), 2); /* control and data */
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   shmalloc_handle_info info = SHMALLOC_INIT(shmalloc_handle_info);
   OK(shmalloc_handle_get_info(handle.bytes, handle.length, &info, err));
   assert_int_equal(info.route, SHMALLOC_HANDLE_ROUTE_SHM);
   IN_CHILD({
     shmalloc_storage_release(storage);
-    CHILD_CHECK(import_it(&handle, 0, &again, NULL) == SHMALLOC_STATUS_OK);
+    CHILD_CHECK(import_of(&handle, 0, &again, NULL) == SHMALLOC_STATUS_OK);
     CHILD_CHECK(intact(again, 3));
     shmalloc_storage_release(again);
   });
@@ -40,7 +40,7 @@ static void bytes_lead_to_it_by_name(void **state) {
   FAILS(UNSUPPORTED, "names", shmalloc_storage_export_fds(storage, &params, fds, &count, err));
   shmalloc_storage_release(storage);
   shmalloc_allocator_release(allocator);
-  FAILS(NOT_FOUND, "", import_it(&handle, 0, &again, err));
+  FAILS(NOT_FOUND, "", import_of(&handle, 0, &again, err));
   SAME(before);
 }
 
@@ -49,7 +49,7 @@ static void a_name_leads_through_pid_namespaces(void **state) {
   (void)state;
   shmalloc_allocator *allocator = make_shared(named_config());
   shmalloc_storage *storage = make_filled(allocator, 5000, 4);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   int status = 0;
   const pid_t child = fork();
   assert_true(child >= 0);
@@ -59,7 +59,7 @@ static void a_name_leads_through_pid_namespaces(void **state) {
     const pid_t first = fork();
     if (first == 0) {
       if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("proc", "/proc", "proc", 0, NULL) != 0) _exit(77);
-      CHILD_CHECK(import_it(&handle, 0, &again, NULL) == SHMALLOC_STATUS_OK);
+      CHILD_CHECK(import_of(&handle, 0, &again, NULL) == SHMALLOC_STATUS_OK);
       CHILD_CHECK(intact(again, 4));
       _exit(0);
     }
@@ -84,7 +84,7 @@ static void no_name_outlives_its_users(void **state) {
     assert_true(owner >= 0);
     if (owner == 0) {
       shmalloc_allocator *allocator = make_shared(config);
-      const struct handle handle = export_for(make_filled(allocator, 5000, 5), SHMALLOC_TIME_FOREVER);
+      const struct handle handle = export_of(make_filled(allocator, 5000, 5), 0, SHMALLOC_TIME_FOREVER);
       CHILD_CHECK(write(ready[1], &handle, sizeof handle) == sizeof handle);
       if (killed) pause();
       char byte;
@@ -95,7 +95,7 @@ static void no_name_outlives_its_users(void **state) {
     struct handle handle;
     shmalloc_storage *mine = NULL;
     assert_int_equal(read(ready[0], &handle, sizeof handle), sizeof handle);
-    OK(import_it(&handle, 0, &mine, err));
+    OK(import_of(&handle, 0, &mine, err));
     close(go[1]);
     if (killed) assert_int_equal(kill(owner, SIGKILL), 0);
     int status = 0;

@@ -11,7 +11,7 @@ static void sixty_four_attach_and_the_next_is_told_why_not(void **state) {
   for (int i = 0; i < 65; ++i) peers[i] = begin_peer(holder);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   for (int i = 0; i < 64; ++i) let_hold(peers[i], &handle);
   tell(peers[64].socket, &handle, sizeof handle); /* reports to stderr, in words, and ends */
   char byte;
@@ -37,7 +37,7 @@ static void full_segment(int socket) {
   struct handle handle;
   shmalloc_storage *storage = NULL;
   CHILD_CHECK(hear(socket, &handle, sizeof handle));
-  FAILS(NO_SPACE, "64 living processes", import_it(&handle, 0, &storage, err));
+  FAILS(NO_SPACE, "64 living processes", import_of(&handle, 0, &storage, err));
   signal_peer(socket);
   await_peer(socket);
   storage = import_in_peer(&handle); /* somebody has ended */
@@ -51,7 +51,7 @@ static void a_place_becomes_free_when_its_process_ends(void **state) {
   for (int i = 0; i < 64; ++i) peers[i] = begin_peer(holder);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   for (int i = 0; i < 64; ++i) let_hold(peers[i], &handle);
   tell(late.socket, &handle, sizeof handle);
   await_peer(late.socket);
@@ -70,7 +70,7 @@ static void one_process_holds_twice_and_lets_go_once(void **state) {
   struct peer peer = begin_peer(holder), other = begin_peer(holder);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *first = make_filled(allocator, 5000, 1), *second = make_filled(allocator, 6000, 2), *again = NULL;
-  const struct handle one = export_for(first, SHMALLOC_TIME_NONE), two = export_for(second, SHMALLOC_TIME_NONE);
+  const struct handle one = export_of(first, 0, SHMALLOC_TIME_NONE), two = export_of(second, 0, SHMALLOC_TIME_NONE);
   const shmalloc_address address = shmalloc_storage_address(first);
   let_hold(peer, &one);
   let_hold(peer, &one);
@@ -85,7 +85,7 @@ static void one_process_holds_twice_and_lets_go_once(void **state) {
   }
   let_release(peer);
   trim(allocator);
-  FAILS(STALE, "", import_it(&one, 0, &again, err));
+  FAILS(STALE, "", import_of(&one, 0, &again, err));
   shmalloc_storage_release(second);
   assert_empty(allocator);
   end_peer(peer);
@@ -127,7 +127,7 @@ static void threads_race_to_import_and_release(void **state) {
   struct race race;
   for (unsigned i = 0; i < 4; ++i) {
     storages[i] = make_filled(allocator, 1000 * (i + 1), i);
-    race.handles[i] = export_for(storages[i], SHMALLOC_TIME_NONE);
+    race.handles[i] = export_of(storages[i], 0, SHMALLOC_TIME_NONE);
     tell(peer.socket, &race.handles[i], sizeof(struct handle));
   }
   race.until = now_ms() + 1000;
@@ -148,7 +148,7 @@ static void own_until_told(int socket) {
   for (unsigned i = 0; i < 4; ++i) {
     PEER_OK(shmalloc_storage_create(allocator, 3 << 20, 0, NULL, &storage, err));
     fill(storage, i);
-    struct handle handle = {sizeof handle.bytes, {0}};
+    struct handle handle = {.length = sizeof handle.bytes};
     PEER_OK(shmalloc_storage_export(storage, NULL, handle.bytes, &handle.length, err));
     tell(socket, &handle, sizeof handle);
   }
@@ -164,9 +164,9 @@ static void what_is_held_outlives_its_owner(void **state) {
     struct handle handles[4];
     for (int i = 0; i < 4; ++i) {
       assert_true(hear(owner.socket, &handles[i], sizeof(struct handle)));
-      OK(import_it(&handles[i], 0, &held[i], err));
+      OK(import_of(&handles[i], 0, &held[i], err));
     }
-    const struct handle mine = export_for(held[2], SHMALLOC_TIME_NONE); /* on through us */
+    const struct handle mine = export_of(held[2], 0, SHMALLOC_TIME_NONE); /* on through us */
     if (killed == 1) {
       kill_peer(owner);
     } else {
@@ -184,9 +184,9 @@ static void what_is_held_outlives_its_owner(void **state) {
       usleep(10000);
     }
     assert_in_range(segments().bytes, 6 << 20, 9 << 20); /* two of four are left */
-    FAILS(STALE, "", import_it(&handles[0], 0, &again, err));
+    FAILS(STALE, "", import_of(&handles[0], 0, &again, err));
     assert_true(intact(held[1], 1));
-    OK(import_it(&mine, 0, &again, err));
+    OK(import_of(&mine, 0, &again, err));
     assert_true(intact(again, 2));
     shmalloc_storage_release(again);
     shmalloc_storage_release(held[1]);
@@ -206,7 +206,7 @@ static void the_dead_are_cleared_up_in_every_segment(void **state) {
   for (unsigned i = 0; i < 6; ++i) storages[i] = make_filled(allocator, 1500000, i); /* a segment each */
   assert_int_equal(segments().count, 6);
   for (int i = 0; i < 6; ++i) {
-    const struct handle handle = export_for(storages[i], SHMALLOC_TIME_NONE);
+    const struct handle handle = export_of(storages[i], 0, SHMALLOC_TIME_NONE);
     let_hold(i == 0 ? living : dead, &handle);
   }
   for (int i = 0; i < 6; ++i) shmalloc_storage_release(storages[i]);
@@ -237,7 +237,7 @@ static void exec_drops_what_was_held(void **state) {
   struct peer peer = begin_peer(exec_something);
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1);
-  const struct handle handle = export_for(storage, SHMALLOC_TIME_NONE);
+  const struct handle handle = export_of(storage, 0, SHMALLOC_TIME_NONE);
   tell(peer.socket, &handle, sizeof handle);
   await_peer(peer.socket);
   shmalloc_storage_release(storage);

@@ -31,8 +31,8 @@ static void numbers_are_exact_once_threads_are_quiet(void **state) {
   assert_int_equal(now.num_device_alloc, 1);
   /* What others hold is pending. */
   shmalloc_storage *held = NULL;
-  const struct handle handle = export_for(storages[0], SHMALLOC_TIME_NONE);
-  OK(import_it(&handle, 0, &held, err));
+  const struct handle handle = export_of(storages[0], 0, SHMALLOC_TIME_NONE);
+  OK(import_of(&handle, 0, &held, err));
   for (int i = 0; i < kCount; ++i) shmalloc_storage_release(storages[i]);
   now = statistics(allocator);
   assert_int_equal(now.allocation[0].current, 0);
@@ -87,7 +87,7 @@ static void exports_end_though_other_things_are_due_first(void **state) {
   (void)state;
   shmalloc_allocator *allocator = make_shared(NULL);
   shmalloc_storage *storage = make_filled(allocator, 5000, 1);
-  export_for(storage, 50000000);
+  export_of(storage, 0, 50000000);
   shmalloc_storage_release(storage);
   assert_int_equal(statistics(allocator).pending.current, 1);
   shmalloc_release_deferred(make_filled(allocator, 100, 1)); /* due at once */

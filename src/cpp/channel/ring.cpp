@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -282,8 +283,9 @@ void Ring::describe(shmalloc_channel_info *info) const {
     laps += lap_of(now);
     if (state_of(now) == full || state_of(now) == taking) ++info->length;
   }
-  const std::uint64_t unsent = head_->unsent.load(std::memory_order_relaxed);
-  info->skipped = head_->stale.load(std::memory_order_relaxed);
+  // Read one after the other while others go on, so never let them go below 0.
+  const std::uint64_t unsent = std::min(head_->unsent.load(std::memory_order_relaxed), laps);
+  info->skipped = std::min(head_->stale.load(std::memory_order_relaxed), laps - unsent);
   info->sent = laps + info->length - unsent;
   info->received = laps - unsent - info->skipped;
   info->attached = static_cast<std::uint32_t>(__builtin_popcountll(head_->open.load(std::memory_order_relaxed)));

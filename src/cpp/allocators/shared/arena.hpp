@@ -26,7 +26,8 @@ struct Block {
   std::atomic<bool> exported{false};  // handles of the slot's generation may be about
   std::atomic<bool> pinned{false};    // a forked child uses it without a bit: not free while such live
   std::uint32_t marked = 0;           // for the child, in the fork of this number
-  bool used = false;                  // before: its bytes are not all 0
+
+  std::size_t size() const { return units != 0 ? units * classes::kUnit : std::size_t{classes::kSize[index]}; }
 };
 
 // Blocks of one small class.

@@ -21,8 +21,6 @@ constinit std::mutex mutex;
 constinit std::atomic<std::uint64_t> next_id{1};
 constinit std::uint64_t polls = 0;
 
-std::size_t block_size(const Block &block) { return block.units != 0 ? block.units * classes::kUnit : classes::kSize[block.index]; }
-
 Error no_block_memory() { return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of a segment"); }
 
 }  // namespace
@@ -119,8 +117,8 @@ void Heap::free_slowly(SharedMemory *memory) {
       block->next = nullptr;
       (limbo_ != nullptr ? limbo_end_->next : limbo_) = block;
       limbo_end_ = block;
-      limbo_count_.fetch_add(1, std::memory_order_relaxed);
-      limbo_out_.add(1, static_cast<std::int64_t>(block_size(*block)));
+      ++limbo_count_;
+      limbo_out_.add(1, static_cast<std::int64_t>(block->size()));
       Segment::want_maintenance();
     }
   }
@@ -147,14 +145,14 @@ bool Heap::settle(Block *block) {
 void Heap::poll_limbo(std::size_t most, bool clear_up) {
   if (limbo_ == nullptr) return;
   ++polls;
-  for (std::size_t left = std::min(most, limbo_count_.load(std::memory_order_relaxed)); left > 0; --left) {
+  for (std::size_t left = std::min(most, limbo_count_); left > 0; --left) {
     Block *block = limbo_;
     limbo_ = block->next;
     if (limbo_ == nullptr) limbo_end_ = nullptr;
     if (settle(block)) {
-      limbo_count_.fetch_sub(1, std::memory_order_relaxed);
-      limbo_out_.add(-1, -static_cast<std::int64_t>(block_size(*block)));
-      tell(trace::Action::free_completed, *block, block_size(*block));
+      --limbo_count_;
+      limbo_out_.add(-1, -static_cast<std::int64_t>(block->size()));
+      tell(trace::Action::free_completed, *block, block->size());
       give(block);
       continue;
     }
@@ -213,6 +211,18 @@ void Heap::unlink_slab(Slab *slab, std::uint32_t index) {
   (slab->previous != nullptr ? slab->previous->next : slabs_[index]) = slab->next;
 }
 
+// None of its blocks is taken.
+void Heap::release_slab(Slab *slab, std::uint32_t index) {
+  Arena *arena = slab->arena;
+  unlink_slab(slab, index);
+  for (std::uint32_t i = 0; i < slab->count; ++i) {
+    if (slab->blocks()[i].slot != kNoSlot) arena->give_slot(slab->blocks()[i].slot);
+  }
+  arena->set_owner(slab->unit, classes::kSlabUnits, Unit::unused, nullptr);
+  arena->give_span(slab->unit, classes::kSlabUnits);
+  std::free(slab);
+}
+
 void Heap::give(Block *block) {
   Arena *arena = block->arena;
   const auto start = static_cast<std::uint32_t>(block->offset / classes::kUnit);
@@ -223,13 +233,7 @@ void Heap::give(Block *block) {
     block->next = slab->free;
     slab->free = block;
     if (--slab->taken > 0 || (slab->next == nullptr && slab->previous == nullptr)) return;  // One is kept for the next.
-    unlink_slab(slab, block->index);
-    for (std::uint32_t i = 0; i < slab->count; ++i) {
-      if (slab->blocks()[i].slot != kNoSlot) arena->give_slot(slab->blocks()[i].slot);
-    }
-    arena->set_owner(slab->unit, classes::kSlabUnits, Unit::unused, nullptr);
-    arena->give_span(slab->unit, classes::kSlabUnits);
-    std::free(slab);
+    release_slab(slab, block->index);
   } else {
     if (block->slot != kNoSlot) arena->give_slot(block->slot);
     arena->set_owner(start, block->units, Unit::unused, nullptr);
@@ -301,7 +305,6 @@ Result<Block *> Heap::take_small(std::uint32_t index) {
       made->arena = arena;
       made->offset = start * classes::kUnit + i * size;
       made->index = index;
-      made->used = true;  // The span may have been.
       made->next = slab->free;
       slab->free = made;
     }
@@ -340,7 +343,6 @@ Result<Block *> Heap::take_large(std::uint32_t index, std::size_t size, std::uin
   block->offset = std::uint64_t{*start} * classes::kUnit;
   block->index = index;
   block->units = static_cast<std::uint32_t>(length);
-  block->used = true;
   arena->set_owner(*start, block->units, Unit::large, block);
   hand_out(*block, 1);
   return block;

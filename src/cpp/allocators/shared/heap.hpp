@@ -124,9 +124,8 @@ class Heap {
     memory->size = memory->capacity = size;
     memory->stable.store(segment->stable(), std::memory_order_relaxed);
     block->memory.store(memory, std::memory_order_release);
-    if (zeroed && block->used) [[unlikely]]
+    if (zeroed) [[unlikely]]
       std::memset(memory->data, 0, size);
-    block->used = true;
   }
   Result<void> allocate_slowly(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory);
   void free_slowly(SharedMemory *memory);
@@ -141,6 +140,7 @@ class Heap {
   void end_cache(ThreadCache *cache);
   void link_slab(Slab *slab, std::uint32_t index);
   void unlink_slab(Slab *slab, std::uint32_t index);
+  void release_slab(Slab *slab, std::uint32_t index);
 
   const Allocator &allocator_;
   const std::uint64_t id_;
@@ -168,7 +168,7 @@ class Heap {
   HeapCounts before_;  // what was counted at the last reset
   std::int64_t lingering_ = 0, lingering_blocks_ = 0, lingering_bytes_ = 0;
   Block *limbo_ = nullptr, *limbo_end_ = nullptr;
-  std::atomic<std::size_t> limbo_count_{0};
+  std::size_t limbo_count_ = 0;
   ThreadCache *caches_ = nullptr;
   HeapCounts ended_;  // of threads that are gone
   std::uint64_t watermark_ = 0;

@@ -128,15 +128,7 @@ void Heap::drop_empty_slabs() {
   for (std::uint32_t index = 0; index < classes::kSmallClasses; ++index) {
     for (Slab *slab = slabs_[index]; slab != nullptr;) {
       Slab *next = slab->next;
-      if (slab->taken == 0) {
-        unlink_slab(slab, index);
-        for (std::uint32_t i = 0; i < slab->count; ++i) {
-          if (slab->blocks()[i].slot != kNoSlot) slab->arena->give_slot(slab->blocks()[i].slot);
-        }
-        slab->arena->set_owner(slab->unit, classes::kSlabUnits, Unit::unused, nullptr);
-        slab->arena->give_span(slab->unit, classes::kSlabUnits);
-        std::free(slab);
-      }
+      if (slab->taken == 0) release_slab(slab, index);
       slab = next;
     }
   }
@@ -227,9 +219,8 @@ bool Heap::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memo
 // With the mutex.
 void Heap::count_without_cache(const Block &block, int sign, std::size_t size) {
   const int large = block.units != 0 ? 1 : 0;
-  const std::uint64_t bytes = block.index == classes::kUncached ? block.units * classes::kUnit : classes::kSize[block.index];
   (sign > 0 ? ended_.allocations : ended_.frees)[large] += 1;
-  (sign > 0 ? ended_.allocated_bytes : ended_.freed_bytes)[large] += static_cast<std::int64_t>(bytes);
+  (sign > 0 ? ended_.allocated_bytes : ended_.freed_bytes)[large] += static_cast<std::int64_t>(block.size());
   (sign > 0 ? ended_.requested_bytes : ended_.returned_bytes) += static_cast<std::int64_t>(size);
 }
 
@@ -270,8 +261,7 @@ void Heap::before_fork() {
     for (Arena *arena = heap->arenas_; arena != nullptr; arena = arena->next) {
       each_live_block(*arena, [&](Block &block) {
         // Of the whole block: what the storage asked for is written when it is exported.
-        const std::size_t bytes = block.units != 0 ? block.units * classes::kUnit : std::size_t{classes::kSize[block.index]};
-        const bool promised = block.exported.load(std::memory_order_relaxed) || heap->promise(&block, bytes);
+        const bool promised = block.exported.load(std::memory_order_relaxed) || heap->promise(&block, block.size());
         if (promised && arena->segment->mark_for_child(block.slot)) {
           block.marked = fork_number;
         } else {
@@ -295,7 +285,7 @@ void Heap::in_child() {
     std::fill(std::begin(heap->slabs_), std::end(heap->slabs_), nullptr);
     heap->limbo_ = heap->limbo_end_ = nullptr;
     heap->limbo_out_ = {};
-    heap->limbo_count_.store(0, std::memory_order_relaxed);
+    heap->limbo_count_ = 0;
     while (heap->arenas_ != nullptr) {
       Arena *arena = heap->arenas_;
       heap->arenas_ = arena->next;

@@ -7,9 +7,7 @@
 namespace shmalloc {
 namespace {
 
-std::int64_t size_of(const Block &block) {
-  return static_cast<std::int64_t>(block.units != 0 ? block.units * classes::kUnit : std::size_t{classes::kSize[block.index]});
-}
+std::int64_t size_of(const Block &block) { return static_cast<std::int64_t>(block.size()); }
 
 void add(shmalloc_stat *stat, std::int64_t current, std::int64_t peak, std::int64_t allocated, std::int64_t freed) {
   stat->current += current;
@@ -132,8 +130,7 @@ void Heap::visit_segments(std::vector<trace::Segment> *segments) const {
       const auto state = memory != nullptr                                ? trace::BlockState::active
                          : block.exported.load(std::memory_order_relaxed) ? trace::BlockState::pending
                                                                           : trace::BlockState::inactive;
-      const auto size = static_cast<std::uint64_t>(size_of(block));
-      segment.blocks.push_back({base + block.offset, size, memory != nullptr ? memory->size : 0, 0, state});
+      segment.blocks.push_back({base + block.offset, block.size(), memory != nullptr ? memory->size : 0, 0, state});
     };
     for (std::uint32_t at = 0; at < arena->end;) {
       const Unit &unit = arena->units[at];

@@ -206,8 +206,6 @@ Result<int> Segment::claim(int fd) {
     clear_place(place);
 #endif
     SHMALLOC_STEP();
-    head_->turns[place].fetch_add(1, std::memory_order_relaxed);
-    SHMALLOC_STEP();
     head_->places.fetch_or(bit_of(place), std::memory_order_acq_rel);
     SHMALLOC_STEP();
     SHMALLOC_TRY(kept, os::lock_byte(fd, byte_of(place), os::Lock::shared));
@@ -269,7 +267,6 @@ std::uint64_t Segment::reclaim() {
     std::uint64_t from, to;
   };
   std::vector<Range> held;
-  bool ended = false;
   try {
     for (std::uint32_t i = 0, used = slots_used(); i < used; ++i) {
       wire::Slot &slot = slots_[i];
@@ -279,7 +276,6 @@ std::uint64_t Segment::reclaim() {
       if (state.holders == 0 && state.generation != wire::kLastGeneration && slot::retire(slot, state.generation)) {
         SHMALLOC_STEP();
         slot.size.store(0, std::memory_order_relaxed);
-        ended = true;
         continue;
       }
       const std::uint64_t from = std::min(slot.offset.load(std::memory_order_relaxed), capacity());
@@ -299,7 +295,6 @@ std::uint64_t Segment::reclaim() {
   }
   if (before) punch((at + page - 1) / page * page, before->size / page * page);
   auto after = os::look(data_.get(), "a segment");
-  static_cast<void>(ended);
   return before && after && before->resident > after->resident ? before->resident - after->resident : 0;
 }
 

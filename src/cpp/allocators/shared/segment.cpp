@@ -7,7 +7,6 @@
 #include <cstring>
 #include <new>
 
-#include "allocators/map/map.hpp"
 #include "allocators/shared/locks.hpp"
 #include "allocators/shared/shared_memory.hpp"
 #include "allocators/shared/steps.hpp"
@@ -15,10 +14,6 @@
 #include "base/text.hpp"
 #include "os/pages.hpp"
 #include "os/process.hpp"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 namespace shmalloc {
 namespace {
@@ -136,7 +131,7 @@ void Segment::unmap() {
   locals_ = nullptr;
   slot_count_ = 0;
   owner_.store(false, std::memory_order_relaxed);
-  owner_lock_ = sealed_ = huge_ = advise_ = false;
+  owner_lock_ = sealed_ = advise_ = false;
   place_.store(-1, std::memory_order_relaxed);
   verified_.store(0, std::memory_order_relaxed);
   cleared_up_.store(0, std::memory_order_relaxed);
@@ -149,7 +144,16 @@ void Segment::unmap() {
   head_ = nullptr;
 }
 
-// Maps control and data; as the owner with as much address space as is asked for, or as there is.
+Result<void> Segment::map_control(int fd, std::uint64_t size) {
+  SHMALLOC_TRY(mapped,
+               os::Mapping::map(fd, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0, "the control of a segment"));
+  control_map_ = std::move(mapped);
+  head_ = static_cast<wire::SegmentHead *>(control_map_.base());
+  slots_ = reinterpret_cast<wire::Slot *>(static_cast<char *>(control_map_.base()) + wire::kSegmentHead);
+  return {};
+}
+
+// Maps the data; as the owner with as much address space as is asked for, or as there is.
 Result<void> Segment::map(const SegmentRequest *request) {
   std::uint64_t capacity = request != nullptr ? request->capacity : head_->capacity;
   for (;;) {
@@ -171,19 +175,11 @@ Result<void> Segment::map(const SegmentRequest *request) {
   return {};
 }
 
-// With the mutex.
-Segment *Segment::find_locked(const std::uint8_t *id) { return find(id); }
-
 Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const std::uint8_t *id, const char *name) {
   const std::lock_guard lock(mutex);
-  if (Segment *there = find_locked(id); there != nullptr) return there;
+  if (Segment *there = find(id); there != nullptr) return there;
   SHMALLOC_TRY(segment, unused());
-  struct Undo {
-    Segment *segment;
-    ~Undo() {
-      if (segment != nullptr) segment->unmap();
-    }
-  } undo{segment};
+  Undo undo{segment};
   Segment &self = *segment;
   SHMALLOC_TRY(facts, os::look(control.get(), "the control of a segment"));
   SHMALLOC_TRY(data_facts, os::look(data.get(), "the data of a segment"));
@@ -194,15 +190,14 @@ Result<Segment *> Segment::attach(os::UniqueFd control, os::UniqueFd data, const
     SHMALLOC_TRY(data_kept, os::lock_presence(data.get(), false));
     if (!control_kept || !data_kept) return fail(SHMALLOC_STATUS_STALE, 0, "the segment %s is being removed", name);
     self.name_ = name;
-  } else if ((os::seals_of(control.get()) & kFixed) != kFixed || facts.size < control_size(1)) {
+  } else if ((os::seals_of(control.get()) & kFixed) != kFixed) {
     return fail(SHMALLOC_STATUS_CORRUPT, 0,
                 "what should be the control of a segment could be cut short by others: it is none of ours");
   }
-  SHMALLOC_TRY(control_map, os::Mapping::map(control.get(), 0, facts.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0,
-                                             "the control of a segment"));
-  self.control_map_ = std::move(control_map);
-  self.head_ = static_cast<wire::SegmentHead *>(self.control_map_.base());
-  self.slots_ = reinterpret_cast<wire::Slot *>(static_cast<char *>(self.control_map_.base()) + wire::kSegmentHead);
+  if (facts.size < control_size(1))
+    return fail(SHMALLOC_STATUS_CORRUPT, 0, "what should be the control of a segment is only %llu bytes long",
+                static_cast<unsigned long long>(facts.size));
+  SHMALLOC_CHECK(self.map_control(control.get(), facts.size));
   const wire::SegmentHead &head = *self.head_;
   if (std::memcmp(head.magic, wire::kSegmentMagic, sizeof head.magic) != 0)
     return fail(SHMALLOC_STATUS_CORRUPT, 0, "what should be the control of a segment does not begin as one");
@@ -245,7 +240,6 @@ Result<char *> Segment::read_only_data() {
   return static_cast<char *>(read_only_map_.base());
 }
 
-// Applications close all descriptors and open files of theirs under the same numbers: those we neither fill nor punch nor lock.
 bool Segment::find_address(std::uintptr_t address, bool (*visit)(SharedMemory *memory, void *context), void *context) {
   const int count = registered.load(std::memory_order_acquire);
   for (int i = 0; i < count; ++i) {

@@ -74,7 +74,6 @@ class Segment {
   Result<char *> read_only_data();
   std::uint64_t capacity() const { return data_map_.size(); }
   bool stable() const { return sealed_; }
-  bool huge() const { return huge_; }
   int control_fd() const { return control_.get(); }
   int data_fd() const { return data_.get(); }
   const os::Identity &identity() const { return identity_; }
@@ -114,7 +113,14 @@ class Segment {
   static constexpr std::uint32_t kMostSlots = 1U << 20;
   static std::uint64_t control_size(std::uint32_t slots) { return wire::kSegmentHead + std::uint64_t{slots} * sizeof(wire::Slot); }
   static Result<Segment *> unused();
-  static Segment *find_locked(const std::uint8_t *id);
+  // With the mutex: what attach and create do until they are sure of it.
+  struct Undo {
+    Segment *segment;
+    ~Undo() {
+      if (segment != nullptr) segment->unmap();
+    }
+  };
+  Result<void> map_control(int fd, std::uint64_t size);
   Result<void> map(const SegmentRequest *request);
   Result<void> give_names(const char *prefix);
   void unmap();
@@ -152,7 +158,6 @@ class Segment {
   std::atomic<bool> owner_{false};
   bool owner_lock_ = false;  // we are the owner, or forked from it
   bool sealed_ = false;
-  bool huge_ = false;
   bool advise_ = false;  // its pages are chosen when they are touched
   std::atomic<int> place_{-1};
   bool lost_for_good_ = false;

@@ -27,12 +27,7 @@ constexpr std::uint32_t kFewestSlots = 1U << 10;
 Result<Segment *> Segment::create(const SegmentRequest &request) {
   const std::lock_guard lock(segments_mutex());
   SHMALLOC_TRY(segment, unused());
-  struct Undo {
-    Segment *segment;
-    ~Undo() {
-      if (segment != nullptr) segment->unmap();
-    }
-  } undo{segment};
+  Undo undo{segment};
   Segment &self = *segment;
   // With a name both lie in /dev/shm, where they get it last.
   const bool named = request.prefix != nullptr;
@@ -61,11 +56,7 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
     return fail_errno(errno, "sizing a segment's control failed");
   SHMALLOC_CHECK(os::reserve(control.get(), 0, wire::kSegmentHead, size, limits, "the control of a segment"));
   if (!named) SHMALLOC_CHECK(os::add_seals(control.get(), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, "the control of a segment"));
-  SHMALLOC_TRY(control_map, os::Mapping::map(control.get(), 0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, 0,
-                                             "the control of a segment"));
-  self.control_map_ = std::move(control_map);
-  self.head_ = static_cast<wire::SegmentHead *>(self.control_map_.base());
-  self.slots_ = reinterpret_cast<wire::Slot *>(static_cast<char *>(self.control_map_.base()) + wire::kSegmentHead);
+  SHMALLOC_CHECK(self.map_control(control.get(), size));
   SHMALLOC_TRY(facts, os::look(control.get(), "the control of a segment"));
   SHMALLOC_TRY(data_facts, os::look(file.fd.get(), "the data of a segment"));
   self.identity_ = facts.identity;
@@ -73,7 +64,6 @@ Result<Segment *> Segment::create(const SegmentRequest &request) {
   self.control_ = std::move(control);
   self.data_ = std::move(file.fd);
   self.sealed_ = file.sealable;
-  self.huge_ = file.huge;
   SHMALLOC_CHECK(self.map(&request));
   // As long as it may ever be, without blocks: its length decides which pages it gets.
   if (os::calls.ftruncate(self.data_.get(), static_cast<off_t>(self.capacity())) != 0)
@@ -138,6 +128,7 @@ void Segment::remove_names() {
   names_are_ours_ = false;
 }
 
+// Applications close all descriptors and open files of theirs under the same numbers: those we neither fill nor punch nor lock.
 bool Segment::data_is_there() const {
   auto facts = os::look(data_.get(), "the data of a segment");
   return facts && facts->identity == data_identity_;
@@ -163,7 +154,6 @@ Result<void> Segment::reserve(std::uint64_t from, std::uint64_t to) {
     punch(from, to);  // What it got.
     return reserved;
   }
-
   return {};
 }
 
@@ -192,6 +182,10 @@ void Segment::close_as_owner() {
   // Before we look: a thread that imports right now sees this, or we see what it locked.
   owner_.store(false, std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  {
+    const std::lock_guard lock(segments_mutex());
+    remove_names();
+  }
   if (locals_in_use()) {
     // Handles of our own to what we gave out: as anybody's from now on, so they need a place. Without one we stay the owner for good.
     {
@@ -201,11 +195,9 @@ void Segment::close_as_owner() {
         return;
       }
     }
-    remove_names();
     mark_locals();
   }
   const std::lock_guard lock(segments_mutex());
-  remove_names();
   SHMALLOC_STEP();
   head_->closed.store(1, std::memory_order_release);
   SHMALLOC_STEP();

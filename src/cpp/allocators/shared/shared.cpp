@@ -1,6 +1,7 @@
 #include "allocators/shared/shared.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <new>
 
@@ -195,7 +196,7 @@ Result<Ticket> SharedMemory::ticket() {
   if (block == nullptr) return held;
   SHMALLOC_CHECK(block->arena->heap->give_slot(this));
   Ticket ticket;
-  for (std::size_t i = 0; i < sizeof ticket.id; ++i) ticket.id[i] = segment->id()[i];
+  std::memcpy(ticket.id, segment->id(), sizeof ticket.id);
   ticket.slot = block->slot;
   ticket.generation = block->arena->generation(block->slot);
   ticket.offset = block->offset;
@@ -216,7 +217,7 @@ Result<void> SharedMemory::revoke() {
 
 // In a forked child, of what its parent made: the segment has our place's bit in the slot, if there was a place.
 void SharedMemory::become_held() {
-  for (std::size_t i = 0; i < sizeof held.id; ++i) held.id[i] = segment->id()[i];
+  std::memcpy(held.id, segment->id(), sizeof held.id);
   const bool counted = block->marked == fork_number;
   held.slot = counted ? block->slot : kNoSlot;
   held.generation = counted ? block->arena->generation(block->slot) : 0;

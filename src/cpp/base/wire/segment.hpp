@@ -34,9 +34,6 @@ struct SegmentHead {
   // Written by the owner.
   alignas(64) std::atomic<std::uint32_t> closed;  // he has given the segment up
   std::atomic<std::uint32_t> slots_used;          // slots from here on were never anybody's
-  std::atomic<std::uint64_t> length;              // bytes of the data that were reserved
-  // How often each place was claimed.
-  alignas(64) std::atomic<std::uint32_t> turns[kPlaces];
 };
 
 // `holders` and `generation` change together by a 16-byte compare-and-swap, `holders` alone by an atomic and, or or.
@@ -50,12 +47,11 @@ struct alignas(16) Slot {
 
 inline constexpr std::size_t kSegmentHead = 4096;
 
-static_assert(sizeof(SegmentHead) == 512 && sizeof(SegmentHead) <= kSegmentHead);
+static_assert(sizeof(SegmentHead) == 256 && sizeof(SegmentHead) <= kSegmentHead);
 static_assert(offsetof(SegmentHead, id) == 16 && offsetof(SegmentHead, capacity) == 32 && offsetof(SegmentHead, data_device) == 40);
 static_assert(offsetof(SegmentHead, created_ns) == 64 && offsetof(SegmentHead, owner_pid) == 72);
 static_assert(offsetof(SegmentHead, places) == 128 && offsetof(SegmentHead, closed) == 192);
-static_assert(offsetof(SegmentHead, slots_used) == 196 && offsetof(SegmentHead, length) == 200);
-static_assert(offsetof(SegmentHead, turns) == 256);
+static_assert(offsetof(SegmentHead, slots_used) == 196);
 static_assert(sizeof(Slot) == 32 && offsetof(Slot, generation) == 8 && offsetof(Slot, offset) == 16 && offsetof(Slot, size) == 24);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(std::atomic<std::uint64_t>) == 8);
 
