@@ -141,6 +141,6 @@ def check_type(field, struct_name, bad):
         return
     fixed = re.match(r'u?int(8|16|32|64)_t$|char$', c_type)
     named = re.match(r'shmalloc_\w+$', c_type)  # a typedef of a fixed type, or a callback: constants.py sees its size
-    pointer = re.match(r'(const )?(char|void|shmalloc_\w+) \*$', c_type)
+    pointer = re.match(r'(const )?(char|void|u?int(8|16|32|64)_t|shmalloc_\w+) \*$', c_type)
     if not (fixed or named or pointer) or (pointer and field['length']):
         bad(f'of {struct_name} has type "{c_type}": fields are fixed-width integers, char arrays, shmalloc typedefs or pointers')

@@ -23,6 +23,7 @@ DEFINE = re.compile(r'(\w+)(\([^)]*\))?\s*(.*)', re.S)
 
 ENUM = re.compile(r'typedef\s+enum\s+(\w+)\s*\{([^}]*)\}\s*(\w+)\s*;')
 STRUCT = re.compile(r'typedef\s+struct\s+(\w+)\s*\{([^}]*)\}\s*(\w+)\s*;')
+FOREIGN = re.compile(r'struct\s+(\w+)\s*;')  # a struct of somebody else's header, only named here
 HANDLE = re.compile(r'typedef\s+struct\s+(\w+)\s+(\w+)\s*;')
 CALLBACK = re.compile(r'typedef\s+([\w\s*]+?)\(\s*\*\s*(\w+)\s*\)\s*\(([^()]*)\)\s*;')
 SCALAR = re.compile(r'typedef\s+((?:\w+\s+)+)(\w+)\s*;')
@@ -169,7 +170,7 @@ class Headers:
 
     def _declaration(self, text, at, where, doc, comments):
         for pattern, take in ((ENUM, self._enum), (STRUCT, self._struct), (HANDLE, self._handle),
-                              (CALLBACK, self._callback), (SCALAR, self._scalar), (FUNCTION, self._function)):
+                              (CALLBACK, self._callback), (FOREIGN, self._foreign), (SCALAR, self._scalar), (FUNCTION, self._function)):
             match = pattern.match(text, at)
             if match:
                 take(match, {'where': where, 'doc': doc}, comments)
@@ -209,6 +210,10 @@ class Headers:
         self._same_name(entry, *match.groups())
         entry['name'] = match.group(2)
         self.handles[entry['name']] = entry
+
+    def _foreign(self, match, entry, _comments):
+        if match.group(1).startswith('shmalloc'):
+            raise HeaderError(f'{entry["where"]}: {match.group(1)} is ours: handles are typedefs')
 
     def _callback(self, match, entry, _comments):
         result, name, parameters = match.groups()

@@ -57,7 +57,7 @@
  *   channel.h    queues of storages between processes
  *   machine.h    what is shared on this machine, and taking it back
  *   trace.h      statistics, peaks, history, snapshots       (stacks of calls)
- *   Not included here: shmalloc/torch.h (PyTorch's counts and manager). To come: dlpack.h. */
+ *   Not included here: shmalloc/torch.h (PyTorch's counts and manager), shmalloc/dlpack.h (tensors of other libraries). */
 #ifndef SHMALLOC_H
 #define SHMALLOC_H
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "boundary.hpp"
+#include "shmalloc/dlpack.h"
 #include "shmalloc/torch.h"
 
 namespace {

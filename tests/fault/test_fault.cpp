@@ -13,6 +13,7 @@
 #include "faults.hpp"
 #include "os/calls.hpp"
 #include "os/pages.hpp"
+#include "shmalloc/dlpack.h"
 #include "shmalloc/torch.h"
 #include "support.h"
 
@@ -413,6 +414,15 @@ void survive(void (*scenario)()) {
   clean();
 }
 
+void tensors() {
+  Storages s;
+  DLManagedTensorVersioned *tensor = nullptr;
+  if (!ok(shmalloc_storage_create(nullptr, 5000, 0, nullptr, &s.all[0], &last))) return;
+  if (!ok(shmalloc_dlpack_export(s.all[0], nullptr, &tensor, &last))) return;
+  // What is imported is its own maker's tensor: given back on failure too, which the storage's pins tell.
+  ok(shmalloc_dlpack_import(tensor, nullptr, &s.all[1], &last));
+}
+
 #define SCENARIO(name) \
   void name##_survives(void **) { survive(name); }
 SCENARIO(nameless)
@@ -431,6 +441,7 @@ SCENARIO(manager)
 SCENARIO(settings)
 SCENARIO(traced)
 SCENARIO(channels)
+SCENARIO(tensors)
 
 // The very first call of a process sets it up: that may fail too, and be tried again. What is looked for behind that, the machine's best
 // pages, is not needed for success.
@@ -470,7 +481,7 @@ int main() {
       cmocka_unit_test(machine_survives),         cmocka_unit_test(segments_survives),
       cmocka_unit_test(segments_inside_survives), cmocka_unit_test(manager_survives),
       cmocka_unit_test(settings_survives),        cmocka_unit_test(traced_survives),
-      cmocka_unit_test(channels_survives),
+      cmocka_unit_test(channels_survives),        cmocka_unit_test(tensors_survives),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

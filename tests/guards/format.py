@@ -3,7 +3,7 @@ import re
 
 from guard import Guard, need, run, skip, sources
 
-FOLDERS = ('include', 'src', 'tests', 'tools', 'examples', 'bench')
+FOLDERS = ('include', 'src', 'tests', 'tools', 'examples', 'bench', 'bindings')
 
 
 def main():

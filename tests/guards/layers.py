@@ -4,7 +4,7 @@ import re
 from guard import Guard, sources, without_comments
 
 # Low to high. A layer may include itself, those before it, and the public headers; src/*.cpp, the boundary, includes all.
-ORDER = ['base', 'os', 'device', 'trace', 'allocators', 'storage', 'ipc', 'channel', 'torch']
+ORDER = ['base', 'os', 'device', 'trace', 'allocators', 'storage', 'dlpack', 'ipc', 'channel', 'torch']
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 GENERATED = {'abi_table.inc'}
 
