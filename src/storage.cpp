@@ -11,21 +11,12 @@
 
 using namespace shmalloc;  // NOLINT(google-build-using-namespace)
 
-shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,
-                                        const shmalloc_storage_params *params, shmalloc_storage **out_storage,
-                                        shmalloc_error *err) {
-  // The common case, with a look at what can't be left out: nothing here fails, so nothing has to be undone.
-  Allocator *from = nullptr;
-  if (params == nullptr && out_storage != nullptr) [[likely]]
-    from = allocator != nullptr ? unwrap(allocator) : Allocator::current_quickly();
-  if (from != nullptr && !behind()) [[likely]] {
-    if (SharedAllocator *pool = SharedAllocator::of(from); pool != nullptr) {
-      if (Storage *made = Storage::make_quickly(*pool, size); made != nullptr) {
-        *out_storage = wrap(made);
-        return SHMALLOC_STATUS_OK;
-      }
-    }
-  }
+namespace {
+
+// By itself, so that the common case below has nothing to set up.
+[[gnu::noinline]] shmalloc_status create_slowly(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,
+                                                const shmalloc_storage_params *params, shmalloc_storage **out_storage,
+                                                shmalloc_error *err) {
   return guard_work(err, [&]() -> Result<void> {
     if (out_storage == nullptr) return missing("out_storage");
     SHMALLOC_TRY(known, read_sized(params, sizeof(shmalloc_storage_params), "shmalloc_storage_params"));
@@ -56,6 +47,26 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
     *out_storage = wrap(storage.take());
     return {};
   });
+}
+
+}  // namespace
+
+shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,
+                                        const shmalloc_storage_params *params, shmalloc_storage **out_storage,
+                                        shmalloc_error *err) {
+  // The common case, with a look at what can't be left out: nothing here fails, so nothing has to be undone.
+  Allocator *from = nullptr;
+  if (params == nullptr && out_storage != nullptr) [[likely]]
+    from = allocator != nullptr ? unwrap(allocator) : Allocator::current_quickly();
+  if (from != nullptr && !behind()) [[likely]] {
+    if (SharedAllocator *pool = SharedAllocator::of(from); pool != nullptr) {
+      if (Storage *made = Storage::make_quickly(*pool, size); made != nullptr) {
+        *out_storage = wrap(made);
+        return SHMALLOC_STATUS_OK;
+      }
+    }
+  }
+  return create_slowly(allocator, size, stream, params, out_storage, err);
 }
 
 shmalloc_status shmalloc_storage_adopt(shmalloc_device device, shmalloc_address address, size_t size,
@@ -106,7 +117,7 @@ void shmalloc_storage_retain(shmalloc_storage *storage) {
 }
 
 void shmalloc_storage_release(shmalloc_storage *storage) {
-  if (Storage *self = unwrap(storage); self != nullptr) self->release();
+  if (Storage *self = unwrap(storage); self != nullptr && !self->release_quickly()) self->release();
   if (!behind()) return;
   static_cast<void>(guard(nullptr, []() -> Result<void> {
     catch_up();

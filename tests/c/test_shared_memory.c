@@ -1,4 +1,8 @@
 /* Kind SHARED and the memory it takes: how much, from where, and that all of it goes back. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "shared.h"
 
 static uint64_t resident(void) { return segments().bytes; }
@@ -237,6 +241,47 @@ static void threads_that_only_release_leave_nothing(void **state) {
   shmalloc_allocator_release(allocator);
 }
 
+enum { kOnTheWay = 256, kPassed = 20000 };
+static _Atomic(shmalloc_storage *) on_the_way[kOnTheWay];
+
+static void *check_and_release(void *argument) {
+  long bad = 0;
+  for (int i = 0; i < kPassed; ++i) {
+    shmalloc_storage *storage;
+    while ((storage = atomic_exchange(&on_the_way[i % kOnTheWay], NULL)) == NULL) sched_yield();
+    bad += !intact(storage, (unsigned)i);
+    shmalloc_storage_release(storage);
+  }
+  *(long *)argument = bad;
+  return NULL;
+}
+
+/* One thread makes, another releases: what the second has too much of serves the first again, and all of it can be given back. */
+static void memory_goes_from_thread_to_thread(void **state) {
+  (void)state;
+  static const size_t sizes[] = {64, 1000, 8192, 50000};
+  shmalloc_allocator *allocator = make_shared("export_ttl_ms:0");
+  for (size_t at = 0; at < sizeof sizes / sizeof *sizes; ++at) {
+    pthread_t id;
+    long bad = -1;
+    uint64_t most = 0;
+    pthread_create(&id, NULL, check_and_release, &bad);
+    for (int i = 0; i < kPassed; ++i) {
+      while (atomic_load(&on_the_way[i % kOnTheWay]) != NULL) sched_yield();
+      atomic_store(&on_the_way[i % kOnTheWay], make_filled(allocator, sizes[at], (unsigned)i));
+      if (i % 1000 == 0 && resident() > most) most = resident();
+    }
+    pthread_join(id, NULL);
+    assert_int_equal(bad, 0);
+    assert_int_equal(allocator_info(allocator).live_storages, 0);
+    /* What may be on the way, what two threads keep, what is between them, and a segment's first step. */
+    assert_in_range(most, 1, (kOnTheWay + 2 * 64 + 4 * 32) * sizes[at] * 9 / 8 + (24 << 20));
+    trim(allocator);
+    assert_empty(allocator);
+  }
+  shmalloc_allocator_release(allocator);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(ten_thousand_storages_take_one_mapping_and_no_descriptors),
@@ -248,6 +293,7 @@ int main(void) {
       cmocka_unit_test(addresses_lead_to_storages),
       cmocka_unit_test(addresses_are_looked_up_while_storages_go),
       cmocka_unit_test(threads_that_only_release_leave_nothing),
+      cmocka_unit_test(memory_goes_from_thread_to_thread),
   };
   return cmocka_run_group_tests_name("shared_memory", tests, NULL, NULL);
 }

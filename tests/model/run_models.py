@@ -55,6 +55,19 @@ MODELS = {
             'KEEPS_FOR_EVER': LOST,
         },
     },
+    'release': {
+        'correct': [''],
+        'long': [''],
+        'base': '',
+        'mutants': {
+            'NO_MARK': BROKEN,
+            'DOES_NOT_SAY': BROKEN,
+            'NO_FENCE': BROKEN,
+            'DOES_NOT_WAIT': BROKEN,
+            'LOOKS_LATE': BROKEN,
+            'UNMARKS_FIRST': BROKEN,
+        },
+    },
     'reclaim': {
         'correct': ['PROCESSES=2 DEATHS=3', 'PROCESSES=2 DEATHS=3 EXCLUSIVE'],
         'long': ['PROCESSES=3 DEATHS=1', 'PROCESSES=3 DEATHS=1 EXCLUSIVE'],

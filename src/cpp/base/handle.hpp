@@ -68,6 +68,9 @@ class Handle {
   }
 
  protected:
+  // The last reference, given back without an atomic instruction. Only where nobody can come by another one: see Storage::release_quickly.
+  bool is_last() const { return references_.load(std::memory_order_acquire) == 1; }
+  void drop_last() { references_.store(0, std::memory_order_relaxed); }
   // For an object that serves again after its end.
   void revive() { references_.store(1, std::memory_order_release); }
 

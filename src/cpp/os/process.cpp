@@ -66,12 +66,22 @@ std::int64_t now() { return read_clock(CLOCK_MONOTONIC); }
 
 void yield() { calls.sched_yield(); }
 
-void fence_all_threads() {
-  constexpr long kFence = 1 << 3;     // MEMBARRIER_CMD_PRIVATE_EXPEDITED
-  constexpr long kRegister = 1 << 4;  // .. and its registration
+namespace {
+constexpr long kAskFence = 0;            // MEMBARRIER_CMD_QUERY
+constexpr long kFence = 1 << 3;          // MEMBARRIER_CMD_PRIVATE_EXPEDITED
+constexpr long kRegisterFence = 1 << 4;  // .. and its registration
+}  // namespace
+
+bool can_fence_all_threads() {
+  const long known = calls.syscall(SYS_membarrier, kAskFence, 0L, 0L);
+  return known >= 0 && (known & kFence) != 0 && (known & kRegisterFence) != 0;
+}
+
+bool fence_all_threads() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (__libc_single_threaded != 0 || calls.syscall(SYS_membarrier, kFence, 0L, 0L) == 0 || errno != EPERM) return;
-  if (calls.syscall(SYS_membarrier, kRegister, 0L, 0L) == 0) calls.syscall(SYS_membarrier, kFence, 0L, 0L);
+  if (__libc_single_threaded != 0 || calls.syscall(SYS_membarrier, kFence, 0L, 0L) == 0) return true;
+  if (errno != EPERM) return false;
+  return calls.syscall(SYS_membarrier, kRegisterFence, 0L, 0L) == 0 && calls.syscall(SYS_membarrier, kFence, 0L, 0L) == 0;
 }
 
 std::int64_t wall_now() { return read_clock(CLOCK_REALTIME); }

@@ -25,7 +25,10 @@ void yield();
 
 // What this thread wrote before, all others of the process see from now on, and what they wrote before this it sees: a fence that costs
 // them nothing. Where the kernel has none, nothing.
-void fence_all_threads();
+// False: the system doesn't let us.
+bool fence_all_threads();
+// Whether it would, as far as it says.
+bool can_fence_all_threads();
 // Nanoseconds since 1970.
 std::int64_t wall_now();
 

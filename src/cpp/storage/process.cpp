@@ -28,7 +28,7 @@ void unlock_others(bool in_child) {
   trace::unlock_history();
   Allocator::unlock_all(in_child);
   unlock_lingering();
-  Storage::unlock_all();
+  Storage::unlock_all(in_child);
   unlock_channels(in_child);
 }
 
@@ -61,6 +61,7 @@ Result<void> prepare_process_once() {
     return fail_errno(error, "setting up for fork failed");
   }
   if (std::atexit(at_exit) != 0) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "setting up for exit failed");
+  Storage::prepare_shells();
   process_ready.store(true, std::memory_order_release);
   return {};
 }

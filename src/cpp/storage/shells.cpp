@@ -1,26 +1,43 @@
 // Storages in segments: objects that serve again and again.
 #include <pthread.h>
 
+#include <cerrno>
 #include <mutex>
 
 #include "allocators/shared/shared.hpp"
+#include "allocators/shared/steps.hpp"
+#include "os/process.hpp"
 #include "storage/lingering.hpp"
 #include "storage/storage.hpp"
 
 namespace shmalloc {
 namespace {
 
+// That a thread is about to give a last reference back, see release_quickly. Never freed: another thread's serves again.
+struct Mark {
+  std::atomic<bool> releasing{false};
+  bool taken = false;
+  Mark *next = nullptr;
+};
+
 // Objects without a storage: of this thread, and of all.
 struct Shells {
   Storage *first;
   std::uint32_t count;
-  bool watched;  // the end of the thread gives them to the others
+  Mark *mark;  // a thread's own; while it has one, its end gives its objects to the others
 };
 constexpr std::uint32_t kMost = 64;
-[[gnu::tls_model("initial-exec")]] thread_local constinit Shells own = {nullptr, 0, false};
+[[gnu::tls_model("initial-exec")]] thread_local constinit Shells own = {nullptr, 0, nullptr};
 
 constinit std::mutex mutex;
-constinit Shells everyones = {nullptr, 0, false};
+constinit Shells everyones = {nullptr, 0, nullptr};
+// Lists of kMost / 2 of them, which go from thread to thread in one piece.
+constexpr std::uint32_t kMostBatches = 32;
+constinit Storage *batches[kMostBatches] = {};
+constinit std::uint32_t batch_count = 0;
+constinit Mark *marks = nullptr;
+// Somebody looks for storages by their addresses; or the system has no fence for him.
+constinit std::atomic<bool> seeking{true};
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
 
@@ -33,7 +50,17 @@ struct Numbers {
 }  // namespace
 
 void Storage::lock_shells() { mutex.lock(); }
-void Storage::unlock_shells() { mutex.unlock(); }
+void Storage::unlock_shells(bool in_child) {
+  if (in_child) {
+    for (Mark *mark = marks; mark != nullptr; mark = mark->next) {
+      mark->releasing.store(false, std::memory_order_relaxed);
+      mark->taken = mark == own.mark;
+    }
+  }
+  mutex.unlock();
+}
+
+void Storage::prepare_shells() { seeking.store(!os::can_fence_all_threads(), std::memory_order_relaxed); }
 
 // With the mutex, or at the thread's end.
 template <class Next>
@@ -50,28 +77,44 @@ void move_shells(Shells *from, Shells *to, std::uint32_t count, Next next) {
 
 // So that the end of this thread gives its list to the others.
 bool Storage::watch_thread(Storage *shell) {
-  if (own.watched) [[likely]]
-    return true;
   if (!key_made.load(std::memory_order_acquire)) {
     const std::lock_guard lock(mutex);
     if (!key_made.load(std::memory_order_relaxed)) {
       const auto at_end = [](void *) {
         const std::lock_guard at_end_lock(mutex);
-        own.watched = false;
+        if (own.mark != nullptr) own.mark->taken = false;
+        own.mark = nullptr;
         move_shells(&own, &everyones, own.count, &Storage::next_shell_);
       };
       if (pthread_key_create(&key, at_end) != 0) return false;
       key_made.store(true, std::memory_order_release);
     }
   }
-  return own.watched = pthread_setspecific(key, shell) == 0;
+  const std::lock_guard lock(mutex);
+  Mark *mark = marks;
+  while (mark != nullptr && mark->taken) mark = mark->next;
+  if (mark == nullptr) {
+    mark = new (std::nothrow) Mark;
+    if (mark == nullptr) return false;
+    mark->next = marks;
+    marks = mark;
+  }
+  if (pthread_setspecific(key, shell) != 0) return false;
+  mark->taken = true;
+  own.mark = mark;
+  return true;
 }
 
 Result<Storage *> Storage::take_shell() {
   if (own.first == nullptr) [[unlikely]] {
     {
       const std::lock_guard lock(mutex);
-      move_shells(&everyones, &own, kMost / 2, &Storage::next_shell_);
+      if (batch_count > 0) {
+        own.first = batches[--batch_count];
+        own.count = kMost / 2;
+      } else {
+        move_shells(&everyones, &own, kMost / 2, &Storage::next_shell_);
+      }
     }
     if (own.first == nullptr) {
       auto *made = new (std::nothrow) Storage({}, SHMALLOC_ALLOCATOR_KIND_SHARED, false);
@@ -79,7 +122,7 @@ Result<Storage *> Storage::take_shell() {
       own.first = made;
       own.count = 1;
     }
-    if (!watch_thread(own.first)) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+    if (own.mark == nullptr && !watch_thread(own.first)) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }
   Storage *shell = own.first;
   if (shell->memory_ == nullptr) {
@@ -92,7 +135,7 @@ Result<Storage *> Storage::take_shell() {
 }
 
 void Storage::put_shell() {
-  if (own.first == nullptr && !watch_thread(this)) [[unlikely]] {  // A thread that only releases.
+  if (own.mark == nullptr && !watch_thread(this)) [[unlikely]] {  // A thread that only releases.
     const std::lock_guard lock(mutex);
     next_shell_ = everyones.first;
     everyones.first = this;
@@ -103,15 +146,21 @@ void Storage::put_shell() {
   own.first = this;
   if (++own.count <= kMost) [[likely]]
     return;
+  Shells half = {nullptr, 0, nullptr};
+  move_shells(&own, &half, kMost / 2, &Storage::next_shell_);
   const std::lock_guard lock(mutex);
-  move_shells(&own, &everyones, kMost / 2, &Storage::next_shell_);
+  if (batch_count < kMostBatches)
+    batches[batch_count++] = half.first;
+  else
+    move_shells(&half, &everyones, kMost / 2, &Storage::next_shell_);
 }
 
 inline void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
-  if (numbers.next == numbers.end) {
+  if (numbers.next == numbers.end) [[unlikely]] {
     numbers.next = new_storage_id(1024);
     numbers.end = numbers.next + 1024;
   }
+  SharedMemory *memory = shell_;
   id_ = numbers.next++;
   generation_ = 1;
   fork_generation_ = shmalloc::fork_generation();
@@ -119,10 +168,10 @@ inline void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
   imported_ = imported;
   pins_.store(0, std::memory_order_relaxed);
   closed_.store(false, std::memory_order_relaxed);
-  data_.store(shell_->data, std::memory_order_relaxed);
-  size_.store(shell_->size, std::memory_order_relaxed);
-  read_only_.store(shell_->read_only, std::memory_order_relaxed);
-  shell_->storage.store(this, std::memory_order_relaxed);
+  data_.store(memory->data, std::memory_order_relaxed);
+  size_.store(memory->size, std::memory_order_relaxed);
+  read_only_.store(memory->read_only, std::memory_order_relaxed);
+  memory->storage.store(this, std::memory_order_relaxed);
   revive();
 }
 
@@ -168,6 +217,24 @@ Result<Ref<Storage>> Storage::hold_shared(Segment *segment, const Ticket &ticket
   return Ref<Storage>(*shell);
 }
 
+// A last reference is given back by a look and a store instead of an atomic instruction, which would be half of the whole release. That may
+// be, for nobody can make a second one of a last one but find_shared, which looks for storages that it has no reference to: it says so,
+// fences all threads, and waits for those that had begun before.
+bool Storage::release_quickly() {
+  Mark *mark = own.mark;
+  if (mark == nullptr || shell_ == nullptr) [[unlikely]]
+    return false;
+  mark->releasing.store(true, std::memory_order_relaxed);
+  std::atomic_signal_fence(
+      std::memory_order_seq_cst);  // The seeker's fence does the rest. The order of the two looks matters, too.
+  const bool last = !seeking.load(std::memory_order_acquire) && is_last();
+  SHMALLOC_STEP();
+  if (last) drop_last();
+  mark->releasing.store(false, std::memory_order_release);
+  if (last) destroy();
+  return last;
+}
+
 void Storage::destroy() {
   if (shell_ == nullptr) {
     delete this;
@@ -189,7 +256,7 @@ void Storage::destroy() {
 }
 
 // A storage in a segment that holds the address, one reference.
-Storage *Storage::find_shared(std::uintptr_t address) {
+Result<Ref<Storage>> Storage::find_shared(std::uintptr_t address) {
   Storage *found = nullptr;
   const auto visit = [](SharedMemory *memory, void *context) {
     auto *storage = static_cast<Storage *>(memory->storage.load(std::memory_order_acquire));
@@ -197,12 +264,24 @@ Storage *Storage::find_shared(std::uintptr_t address) {
     *static_cast<Storage **>(context) = storage;
     return true;
   };
-  if (!Heap::find_address(address, visit, &found) && !Segment::find_address(address, visit, &found)) return nullptr;
+  {
+    const std::lock_guard lock(mutex);  // One seeker at a time.
+    const bool usual = !seeking.exchange(SHMALLOC_MUTANT != 22, std::memory_order_relaxed);
+    if (usual && !os::fence_all_threads())  // It said that it could. From now on `seeking` stays, and nothing is done quickly.
+      return fail(SHMALLOC_STATUS_SYSTEM, errno,
+                  "membarrier was refused all of a sudden; looking for the address again will do without");
+    for (const Mark *mark = marks; mark != nullptr; mark = mark->next) {
+      while (SHMALLOC_MUTANT != 21 && mark->releasing.load(std::memory_order_acquire)) os::yield();
+    }
+    if (!Heap::find_address(address, visit, &found)) Segment::find_address(address, visit, &found);
+    if (usual) seeking.store(false, std::memory_order_release);
+  }
+  if (found == nullptr) return Ref<Storage>();
   // It may serve another storage by now.
   const auto start = reinterpret_cast<std::uintptr_t>(found->data());
-  if (start != 0 && address >= start && address - start < found->size()) return found;
+  if (start != 0 && address >= start && address - start < found->size()) return Ref<Storage>(found);
   found->release();
-  return nullptr;
+  return Ref<Storage>();
 }
 
 }  // namespace shmalloc

@@ -127,9 +127,10 @@ void Storage::leave(void *address) {
 }
 
 Result<Ref<Storage>> Storage::find(std::uint64_t address, std::size_t *offset) {
-  if (Storage *shared = find_shared(address); shared != nullptr) {
+  SHMALLOC_TRY(shared, find_shared(address));
+  if (shared) {
     *offset = address - reinterpret_cast<std::uintptr_t>(shared->data());
-    return Ref<Storage>(shared);
+    return std::move(shared);
   }
   const std::lock_guard lock(table_mutex);
   for (auto at = table().upper_bound(address); at != table().begin();) {
@@ -377,8 +378,8 @@ void Storage::lock_all() {
   lock_shells();
 }
 
-void Storage::unlock_all() {
-  unlock_shells();
+void Storage::unlock_all(bool in_child) {
+  unlock_shells(in_child);
   table_mutex.unlock();
   for (std::mutex &mutex : change_mutexes) mutex.unlock();
 }

@@ -34,6 +34,8 @@ class Storage final : public Handle {
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   bool closed() const { return closed_.load(std::memory_order_relaxed); }
   bool inherited() const;
+  // One reference less, if it is the last and the storage lies in a segment.
+  bool release_quickly();
 
   Result<void> close();
   Result<void> pin(bool write);
@@ -61,9 +63,10 @@ class Storage final : public Handle {
   shmalloc_allocator_kind kind() const { return kind_; }
 
   static void lock_all();
-  static void unlock_all();
+  static void unlock_all(bool in_child);
   static void lock_shells();
-  static void unlock_shells();
+  static void unlock_shells(bool in_child);
+  static void prepare_shells();
 
  private:
   Storage(Ref<Allocator> allocator, shmalloc_allocator_kind kind, bool imported);
@@ -76,7 +79,7 @@ class Storage final : public Handle {
   static bool watch_thread(Storage *shell);
   void put_shell();
   void begin(shmalloc_allocator_kind kind, bool imported);
-  static Storage *find_shared(std::uintptr_t address);
+  static Result<Ref<Storage>> find_shared(std::uintptr_t address);
 
   std::mutex &change_mutex() const;
   // Keeps pins away: those for writing, or all. BUSY if there are any.

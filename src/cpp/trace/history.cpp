@@ -20,6 +20,10 @@ const char *action_name(Action action) {
   return kNames[static_cast<int>(action)];
 }
 
+void History::switch_to(bool on) {
+  if (on_.exchange(on, std::memory_order_relaxed) != on) recording.fetch_add(on ? 1U : ~0U, std::memory_order_relaxed);
+}
+
 Result<void> History::configure(const shmalloc_history_params &params) {
   constexpr std::uint32_t kKnown = SHMALLOC_HISTORY_RECORD | SHMALLOC_HISTORY_CLEAR;
   if ((params.flags & ~kKnown) != 0) {
@@ -38,7 +42,7 @@ Result<void> History::configure(const shmalloc_history_params &params) {
     shrink(static_cast<std::size_t>(most));
     most_ = static_cast<std::size_t>(most);
   }
-  on_.store((params.flags & SHMALLOC_HISTORY_RECORD) != 0, std::memory_order_relaxed);
+  switch_to((params.flags & SHMALLOC_HISTORY_RECORD) != 0);
   return {};
 }
 

@@ -43,15 +43,24 @@ struct Recorded {
   bool recording = false;
 };
 
+// How many histories of this process record: the only thing that everybody looks at.
+inline constinit std::atomic<std::uint32_t> recording{0};
+
 class History {
  public:
-  bool on() const { return on_.load(std::memory_order_relaxed); }
+  History() = default;
+  History(const History &) = delete;
+  History &operator=(const History &) = delete;
+  ~History() { switch_to(false); }
+
+  bool on() const { return recording.load(std::memory_order_relaxed) != 0 && on_.load(std::memory_order_relaxed); }
   Result<void> configure(const shmalloc_history_params &params);
   // Fills in time and thread. Never fails: without memory the oldest entry makes room.
   void push(Entry entry) noexcept;
   Recorded copy() const;
 
  private:
+  void switch_to(bool on);
   void shrink(std::size_t most);
 
   std::atomic<bool> on_{false};

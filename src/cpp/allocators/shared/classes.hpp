@@ -51,6 +51,10 @@ constexpr Table table(bool sizes) {
 inline constexpr Table kSize = table(true);
 inline constexpr Table kKeep = table(false);
 
+// Classes of which a thread keeps so many that halves of them are handed from thread to thread in one piece.
+inline constexpr std::uint32_t kBatched = class_of(std::size_t{64} << 10) + 1;
+static_assert(kKeep[kBatched - 1] == 16 && kKeep[kBatched] < 16);
+
 static_assert(size_of(class_of(1)) == 64 && size_of(class_of(512)) == 512 && size_of(class_of(513)) == 576);
 static_assert(size_of(class_of(kLargestSmall)) == kLargestSmall && size_of(class_of(kLargestCached)) == kLargestCached);
 

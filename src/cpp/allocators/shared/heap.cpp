@@ -42,6 +42,7 @@ Heap::~Heap() {
   (previous_heap_ != nullptr ? previous_heap_->next_heap_ : all_heaps) = next_heap_;
   for (ThreadCache *cache = caches_; cache != nullptr; cache = cache->next_of_heap) cache->heap = nullptr;
   for (Slab *&first : slabs_) first = nullptr;
+  for (Batches &batches : batches_) batches = {};
   limbo_ = nullptr;
   while (arenas_ != nullptr) {
     Arena *arena = arenas_;
@@ -63,10 +64,7 @@ Result<void> Heap::allocate_slowly(std::size_t size, std::uint64_t alignment, bo
   ThreadCache *own = cache();
   Block *block = nullptr;
   if (own != nullptr && index != classes::kUncached && own->magazines[index].first != nullptr) {
-    ThreadCache::Magazine &magazine = own->magazines[index];
-    block = magazine.first;
-    magazine.first = block->next;
-    --magazine.count;
+    block = pop(own, index);
   } else {
     SHMALLOC_TRY(taken, take(index, size, alignment));
     block = taken;
@@ -90,6 +88,15 @@ void Heap::put(Block *block, ThreadCache *own) {
   ++magazine.count;
 }
 
+// There is one.
+Block *Heap::pop(ThreadCache *own, std::uint32_t index) {
+  ThreadCache::Magazine &magazine = own->magazines[index];
+  Block *block = magazine.first;
+  magazine.first = block->next;
+  --magazine.count;
+  return block;
+}
+
 // What was exported, or inherited by forked children, what this thread has enough of, what is too large to keep.
 void Heap::free_slowly(SharedMemory *memory) {
   Block *block = memory->block;
@@ -107,6 +114,14 @@ void Heap::free_slowly(SharedMemory *memory) {
   if (ready) tell(trace::Action::free_completed, *block, memory->size);
   if (ready && own != nullptr && index != classes::kUncached && own->magazines[index].count < classes::kKeep[index]) {
     put(block, own);
+  } else if (ready && own != nullptr && index < classes::kBatched) {
+    Block *batch = own->magazines[index].first;
+    Block *last = nullptr;
+    for (std::uint32_t left = classes::kKeep[index] / 2; left > 0; --left) last = pop(own, index);
+    last->next = nullptr;
+    put(block, own);
+    const std::lock_guard lock(mutex);
+    give_batch(index, batch);
   } else {
     const std::lock_guard lock(mutex);
     if (own == nullptr) count_without_cache(*block, -1, memory->size);
@@ -142,7 +157,8 @@ bool Heap::settle(Block *block) {
   return true;
 }
 
-void Heap::poll_limbo(std::size_t most, bool clear_up) {
+// What is free again goes to this thread, as far as it keeps it, if that is wished.
+void Heap::poll_limbo(std::size_t most, bool clear_up, ThreadCache *to) {
   if (limbo_ == nullptr) return;
   ++polls;
   for (std::size_t left = std::min(most, limbo_count_); left > 0; --left) {
@@ -153,7 +169,10 @@ void Heap::poll_limbo(std::size_t most, bool clear_up) {
       --limbo_count_;
       limbo_out_.add(-1, -static_cast<std::int64_t>(block->size()));
       tell(trace::Action::free_completed, *block, block->size());
-      give(block);
+      if (to != nullptr && block->index != classes::kUncached && to->magazines[block->index].count < classes::kKeep[block->index])
+        put(block, to);
+      else
+        give(block);
       continue;
     }
     if (block->arena->polled != polls)
@@ -248,26 +267,60 @@ void Heap::give(Block *block) {
 }
 
 void Heap::flush(ThreadCache *own, std::uint32_t index, std::uint32_t keep) {
-  ThreadCache::Magazine &magazine = own->magazines[index];
-  while (magazine.count > keep) {
-    Block *block = magazine.first;
-    magazine.first = block->next;
-    --magazine.count;
-    give(block);
+  while (own->magazines[index].count > keep) give(pop(own, index));
+}
+
+// A list of as many as half of what a thread keeps.
+void Heap::give_batch(std::uint32_t index, Block *batch) {
+  Batches &batches = batches_[index];
+  if (batches.count < Batches::kMost) {
+    batches.first[batches.count++] = batch;
+    return;
+  }
+  while (batch != nullptr) {
+    Block *next = batch->next;
+    give(batch);
+    batch = next;
+  }
+}
+
+// One of them, the others for this thread, which has none.
+Block *Heap::take_batch(std::uint32_t index, ThreadCache *to) {
+  if (to == nullptr || index >= classes::kBatched || batches_[index].count == 0) return nullptr;
+  Batches &batches = batches_[index];
+  ThreadCache::Magazine &magazine = to->magazines[index];
+  magazine.first = batches.first[--batches.count];
+  magazine.count = classes::kKeep[index] / 2;
+  return pop(to, index);
+}
+
+void Heap::drop_batches() {
+  for (Batches &batches : batches_) {
+    while (batches.count > 0) {
+      for (Block *block = batches.first[--batches.count]; block != nullptr;) {
+        Block *next = block->next;
+        give(block);
+        block = next;
+      }
+    }
   }
 }
 
 Result<Block *> Heap::take(std::uint32_t index, std::size_t size, std::uint64_t alignment) {
   const std::lock_guard lock(mutex);
-  poll_limbo(kLimboPoll, false);
+  ThreadCache *own = existing_cache();
+  poll_limbo(kLimboPoll, false, own);
+  if (own != nullptr && index != classes::kUncached && own->magazines[index].first != nullptr) return pop(own, index);
+  if (Block *block = take_batch(index, own); block != nullptr) return block;
   const auto once = [&] { return index < classes::kSmallClasses ? take_small(index) : take_large(index, size, alignment); };
   auto taken = once();
   if (taken) return taken;
   ++retries_;
   // What this thread keeps and what the dead held may be enough.
-  if (ThreadCache *own = existing_cache(); own != nullptr) {
+  if (own != nullptr) {
     for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
   }
+  drop_batches();
   poll_limbo(SIZE_MAX, true);
   poll_limbo(SIZE_MAX, false);
   return once();

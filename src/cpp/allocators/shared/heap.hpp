@@ -129,10 +129,14 @@ class Heap {
   }
   Result<void> allocate_slowly(std::size_t size, std::uint64_t alignment, bool zeroed, SharedMemory *memory);
   void free_slowly(SharedMemory *memory);
-  void put(Block *block, ThreadCache *cache);
+  static void put(Block *block, ThreadCache *cache);
+  static Block *pop(ThreadCache *cache, std::uint32_t index);
+  void give_batch(std::uint32_t index, Block *batch);
+  Block *take_batch(std::uint32_t index, ThreadCache *to);
+  void drop_batches();
   void count_without_cache(const Block &block, int sign, std::size_t size);
   bool settle(Block *block);
-  void poll_limbo(std::size_t most, bool clear_up);
+  void poll_limbo(std::size_t most, bool clear_up, ThreadCache *to = nullptr);
   bool promise(Block *block, std::size_t size);
   std::uint64_t trim_locked(std::uint64_t keep);
   std::uint64_t drop_unused_arenas();
@@ -147,6 +151,13 @@ class Heap {
   Heap *next_heap_ = nullptr, *previous_heap_ = nullptr;
   Arena *arenas_ = nullptr;
   Slab *slabs_[classes::kSmallClasses] = {};  // with free blocks
+  // Blocks that a thread had too many of, for the next one that has none: half of what a thread keeps in each.
+  struct Batches {
+    static constexpr std::uint32_t kMost = 4;
+    Block *first[kMost];
+    std::uint32_t count;
+  };
+  Batches batches_[classes::kBatched] = {};
   void hand_out(const Block &block, int sign);
   void note_reserved();
   std::uint64_t reserved_bytes(std::uint64_t *segments) const;

@@ -168,6 +168,7 @@ std::uint64_t Heap::trim_locked(std::uint64_t keep) {
   if (ThreadCache *own = existing_cache(); own != nullptr) {
     for (std::uint32_t i = 0; i < classes::kClasses; ++i) flush(own, i, 0);
   }
+  drop_batches();
   poll_limbo(SIZE_MAX, true);
   poll_limbo(SIZE_MAX, false);
   std::uint64_t bytes = 0;
@@ -283,6 +284,7 @@ void Heap::in_child() {
     }
     heap->caches_ = nullptr;
     std::fill(std::begin(heap->slabs_), std::end(heap->slabs_), nullptr);
+    for (Batches &batches : heap->batches_) batches = {};
     heap->limbo_ = heap->limbo_end_ = nullptr;
     heap->limbo_out_ = {};
     heap->limbo_count_ = 0;

@@ -15,7 +15,6 @@ namespace {
 
 constinit std::mutex orphans_mutex;
 constinit SharedAllocator *orphans = nullptr;
-constinit std::atomic<bool> orphans_left{false};
 
 // Memories are never given back to the C library: who finds one by its address may look at it a little too late.
 constinit std::mutex memories_mutex;
@@ -78,12 +77,10 @@ void SharedAllocator::destroy() {
     next_orphan_ = orphans;
     orphans = this;
     orphaned_.store(true, std::memory_order_relaxed);
-    orphans_left.store(true, std::memory_order_relaxed);
+    orphans_left_.store(true, std::memory_order_relaxed);
   }
   end_orphans();
 }
-
-bool SharedAllocator::any_orphans() { return orphans_left.load(std::memory_order_relaxed); }
 
 void SharedAllocator::end_orphans() {
   while (any_orphans()) {
@@ -96,7 +93,7 @@ void SharedAllocator::end_orphans() {
         *at = unused->next_orphan_;
         break;
       }
-      orphans_left.store(orphans != nullptr, std::memory_order_relaxed);
+      orphans_left_.store(orphans != nullptr, std::memory_order_relaxed);
     }
     if (unused == nullptr) {
       if (any_orphans()) Segment::want_maintenance();
@@ -163,7 +160,7 @@ void SharedMemory::give_back() {
     Heap &heap = *block->arena->heap;
     if (lingering) heap.lingers(*this, -1);
     lingering = false;
-    const bool orphaned = static_cast<const SharedAllocator &>(heap.allocator()).orphaned();
+    const bool orphaned = SharedAllocator::any_orphans() && static_cast<const SharedAllocator &>(heap.allocator()).orphaned();
     heap.free(this);
     if (orphaned) SharedAllocator::end_orphans();
   } else {
@@ -265,7 +262,7 @@ void SharedMemory::linger() {
   block->arena->heap->lingers(*this, 1);
 }
 
-void SharedMemory::tell(trace::Action action, std::uint64_t storage_id) const {
+void SharedMemory::tell_recorder(trace::Action action, std::uint64_t storage_id) const {
   if (block == nullptr) return;
   block->arena->heap->allocator().recorder().note(action, reinterpret_cast<std::uintptr_t>(data), size, 0, storage_id);
 }

@@ -37,7 +37,7 @@ class SharedAllocator final : public Allocator {
   bool orphaned() const { return orphaned_.load(std::memory_order_relaxed); }
   // Ends allocators that have neither references nor storages any more.
   static void end_orphans();
-  static bool any_orphans();
+  static bool any_orphans() { return orphans_left_.load(std::memory_order_relaxed); }
 
   static void before_fork();
   static void in_parent();
@@ -47,6 +47,7 @@ class SharedAllocator final : public Allocator {
   ~SharedAllocator() override = default;
   void destroy() override;
 
+  static inline constinit std::atomic<bool> orphans_left_{false};
   std::atomic<bool> orphaned_{false};
   SharedAllocator *next_orphan_ = nullptr;
   Heap heap_;

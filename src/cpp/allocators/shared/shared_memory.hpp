@@ -43,7 +43,13 @@ class SharedMemory final : public Memory {
   // From now on only an export keeps it.
   void linger();
   // What its allocator records.
-  void tell(trace::Action action, std::uint64_t storage_id) const;
+  void tell(trace::Action action, std::uint64_t storage_id) const {
+    if (trace::recording.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      tell_recorder(action, storage_id);
+  }
+
+ private:
+  void tell_recorder(trace::Action action, std::uint64_t storage_id) const;
 };
 
 }  // namespace shmalloc

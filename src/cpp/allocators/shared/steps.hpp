@@ -13,6 +13,7 @@ extern "C" void shmalloc_kill_point(void);
 // predecessor. 4: places are cleared up though somebody has them. 5: what forked children may use is not handed over to them.
 // Of channels: 11 and 12: cells that a dead one was writing, or taking, are not mended. 13: nor those of a predecessor at a place. 14: a
 // storage that a dead one was taking is passed over.
+// Of looking for storages by addresses: 21: not waiting for those who are releasing; 22: not telling them.
 #ifndef SHMALLOC_MUTANT
 #define SHMALLOC_MUTANT 0
 #endif
