@@ -120,6 +120,7 @@ void Ring::put_back(std::uint64_t position) {
 
 void Ring::toll(wire::Bell &bell) {
   if (bell.waiting.load() == 0 || bell.waiting.exchange(0) == 0) return;
+  bell.ringer_cpu.store(os::current_cpu(), std::memory_order_relaxed);
   SHMALLOC_STEP();
   bell.rings.fetch_add(1);
   SHMALLOC_STEP();

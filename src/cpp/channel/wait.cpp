@@ -49,7 +49,8 @@ Result<void> Wait::next() {
 
 bool Wait::spin() {
   if (looks_ < kHotLooks) {
-    if (looks_ == 1 && !os::several_cpus()) return false;
+    // He who rings can't while we spin on his CPU.
+    if (looks_ == 1 && (!os::several_cpus() || bell_.ringer_cpu.load(std::memory_order_relaxed) == os::current_cpu())) return false;
     return true;
   }
   pause();

@@ -1,6 +1,7 @@
 #include "os/futex.hpp"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,5 +28,7 @@ bool several_cpus() {
   if (count == 0) known.store(count = sysconf(_SC_NPROCESSORS_ONLN), std::memory_order_relaxed);
   return count > 1;
 }
+
+std::uint32_t current_cpu() { return static_cast<std::uint32_t>(sched_getcpu() + 1); }
 
 }  // namespace shmalloc::os

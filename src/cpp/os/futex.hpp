@@ -13,5 +13,7 @@ void futex_wake_all(const std::atomic<std::uint32_t> *word);
 
 // Whether it makes sense to wait for another process without sleeping.
 bool several_cpus();
+// One more than the number of the CPU that this thread runs on just now; 0 where that is not known.
+std::uint32_t current_cpu();
 
 }  // namespace shmalloc::os

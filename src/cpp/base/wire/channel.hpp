@@ -18,6 +18,7 @@ inline constexpr std::uint32_t kChannelEntries = 4;  // segments that one place 
 struct Bell {
   alignas(64) std::atomic<std::uint32_t> rings;
   std::atomic<std::uint32_t> waiting;
+  std::atomic<std::uint32_t> ringer_cpu;  // one more than the number of the CPU that the last ringer ran on; a hint
 };
 
 struct ChannelHead {
