@@ -1,4 +1,6 @@
 """Julia: LibShmalloc. Syntax of Julia 1.5."""
+import textwrap
+
 SCALARS = {'size_t': 'Csize_t', 'char': 'Cchar', 'void': 'Cvoid', 'int8_t': 'Int8', 'uint8_t': 'UInt8', 'int16_t': 'Int16',
            'uint16_t': 'UInt16', 'int32_t': 'Int32', 'uint32_t': 'UInt32', 'int64_t': 'Int64', 'uint64_t': 'UInt64'}
 SIGNED = {'SHMALLOC_TIME_DEFAULT', 'SHMALLOC_TIME_FOREVER', 'SHMALLOC_TIME_NONE'}
@@ -45,15 +47,20 @@ def function(contract, name):
         types = types.rstrip(',')
     result = type_of(contract, entry['returns'])
     call = f'ccall((:{name}, libshmalloc), {result}, ({types})' + (f', {names}' if names else '') + ')'
-    return f'"{contract.where(name)}"\n{name}({names}) =\n    {call}'
+    return f'"{contract.where(name)}"\n{name}({names}) = {call}'
+
+
+def listed(names):
+    """Symbols, as many in a line as there is room for."""
+    return '\n'.join(textwrap.wrap(' '.join(f':{name},' for name in names), 120, initial_indent='    ', subsequent_indent='    ')).rstrip(',')
 
 
 def raw(contract):
     parts = [HEAD.rstrip()]
     parts += [f'"Only ever pointed to."\nmutable struct {name} end' for name in [*contract.handles, *contract.foreign()]]
-    parts += [f'const {name} = {SCALARS[c_type]}' for name, c_type in sorted(contract.scalars.items())]
-    parts += [constant(contract, name, value) for name, value in contract.plain_constants()]
-    parts += [enum(contract, name) for name in sorted(contract.enums)]
+    parts.append('\n'.join(f'const {name} = {SCALARS[c_type]}' for name, c_type in sorted(contract.scalars.items())))
+    parts.append('\n'.join(constant(contract, name, value) for name, value in contract.plain_constants()))
+    parts.append('\n'.join(enum(contract, name) for name in sorted(contract.enums)))
     done, waiting = [], sorted(contract.structs)
     while waiting:  # a struct stands behind those that it has inside
         for name in list(waiting):
@@ -62,13 +69,12 @@ def raw(contract):
                 done.append(name)
                 waiting.remove(name)
     parts += [struct(contract, name) for name in done]
-    parts += [function(contract, name) for name in sorted(contract.functions)]
-    names = [f'    :{name},' for name in sorted(contract.functions)]
-    parts.append('"Every function of the library."\nconst FUNCTIONS = Symbol[\n' + '\n'.join(names) + '\n]')
-    values = [f'    "{value}" => {value},' for enum_name in sorted(contract.enums) for value in contract.enums[enum_name]]
-    values += [f'    "{name}" => {name},' for name, _ in contract.plain_constants()]
-    parts.append('"Every constant, by the name that shmalloc_abi_lookup knows."\nconst CONSTANTS = Pair{String,Any}[\n' + '\n'.join(values) + '\n]')
-    parts.append('"Every struct."\nconst STRUCTS = DataType[\n' + '\n'.join(f'    {name},' for name in done) + '\n]')
+    parts.append('\n'.join(function(contract, name) for name in sorted(contract.functions)))
+    parts.append('"Every function of the library."\nconst FUNCTIONS = Symbol[\n' + listed(sorted(contract.functions)) + '\n]')
+    values = [value for name in sorted(contract.enums) for value in contract.enums[name]] + [name for name, _ in contract.plain_constants()]
+    parts.append('"Every constant, by the name that shmalloc_abi_lookup knows."\n'
+                 'const CONSTANTS = Pair{String,Any}[string(name) => getfield(@__MODULE__, name) for name in Symbol[\n' + listed(values) + '\n]]')
+    parts.append('"Every struct."\nconst STRUCTS = DataType[\n' + listed(done).replace(':', '') + '\n]')
     return '\n\n'.join(parts) + '\n'
 
 

@@ -82,7 +82,7 @@ def layout(contract):
     lines += [f'        ("{name}", {name} as i64),' for name, _ in contract.plain_constants()]
     functions = [f'        {name} as *const c_void,' for name in sorted(contract.functions)]
     return (HEAD + '// Included by layout.rs.\n\n/// (what shmalloc_abi_lookup is asked, what this crate has).\n'
-            '#[rustfmt::skip]\npub fn table() -> Vec<(&\'static str, i64)> {\n    vec![\n' + '\n'.join(lines) + '\n    ]\n}\n\n'
+            '#[rustfmt::skip]\n#[allow(clippy::unnecessary_cast)]\npub fn table() -> Vec<(&\'static str, i64)> {\n    vec![\n' + '\n'.join(lines) + '\n    ]\n}\n\n'
             '/// Every function: links only if the library has it.\n#[rustfmt::skip]\npub fn functions() -> Vec<*const c_void> {\n'
             '    vec![\n' + '\n'.join(functions) + '\n    ]\n}\n')
 

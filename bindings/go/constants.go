@@ -149,11 +149,11 @@ type MappedFlags uint32
 
 const (
 	MappedShared    MappedFlags = 1
-	MappedSharedmem MappedFlags = 2
+	MappedSharedMem MappedFlags = 2
 	MappedExclusive MappedFlags = 4
-	MappedNocreate  MappedFlags = 8
-	MappedKEEPFD    MappedFlags = 16
-	MappedFROMFD    MappedFlags = 32
+	MappedNoCreate  MappedFlags = 8
+	MappedKeepFD    MappedFlags = 16
+	MappedFromFD    MappedFlags = 32
 	MappedUnlink    MappedFlags = 64
 	MappedNoGrow    MappedFlags = 128
 	MappedReadOnly  MappedFlags = 256
@@ -321,11 +321,11 @@ var constants = map[string]int64{
 	"SHMALLOC_LOG_LEVEL_WARNING":             int64(LogLevelWarning),
 	"SHMALLOC_LOG_LEVEL_NOTE":                int64(LogLevelNote),
 	"SHMALLOC_MAPPED_SHARED":                 int64(MappedShared),
-	"SHMALLOC_MAPPED_SHAREDMEM":              int64(MappedSharedmem),
+	"SHMALLOC_MAPPED_SHAREDMEM":              int64(MappedSharedMem),
 	"SHMALLOC_MAPPED_EXCLUSIVE":              int64(MappedExclusive),
-	"SHMALLOC_MAPPED_NOCREATE":               int64(MappedNocreate),
-	"SHMALLOC_MAPPED_KEEPFD":                 int64(MappedKEEPFD),
-	"SHMALLOC_MAPPED_FROMFD":                 int64(MappedFROMFD),
+	"SHMALLOC_MAPPED_NOCREATE":               int64(MappedNoCreate),
+	"SHMALLOC_MAPPED_KEEPFD":                 int64(MappedKeepFD),
+	"SHMALLOC_MAPPED_FROMFD":                 int64(MappedFromFD),
 	"SHMALLOC_MAPPED_UNLINK":                 int64(MappedUnlink),
 	"SHMALLOC_MAPPED_NO_GROW":                int64(MappedNoGrow),
 	"SHMALLOC_MAPPED_READ_ONLY":              int64(MappedReadOnly),

@@ -80,7 +80,7 @@ typedef struct shmalloc_handle_info {
   uint8_t identity[16];   /**< of the object; the same in all handles of it */
   int32_t format;         /**< shmalloc_handle_format */
   int32_t kind;           /**< shmalloc_allocator_kind */
-  uint32_t flags;         /**< shmalloc_export_flags */
+  uint32_t flags;         /**< READ_ONLY of shmalloc_export_flags; of the others nothing is in the bytes */
   int32_t route;          /**< shmalloc_handle_route */
   int32_t pid;            /**< of the exporter, as it saw itself; for people */
   uint16_t version_major; /**< of the format; an unknown one is refused */
@@ -89,7 +89,7 @@ typedef struct shmalloc_handle_info {
 
 /** @brief Make a handle: bytes from which any number of other processes of this machine open the same storage. It is good as long as
  *  this process holds the storage, and for its time to live after that, but no longer than this process lives, unless the object has a
- *  name. Memory that only an export keeps is given back by the first call marked +cb after that time; shmalloc_allocator_trim is one.
+ *  name, or the importer has its segment open already. Memory that only an export keeps is given back by the first call marked +cb after that time; shmalloc_allocator_trim is one.
  *  @param storage (retained)
  *  @param params (copied)(nullable) NULL: native, writable, with the allocator's time to live
  *  @param bytes (array *inout_length)(nullable) where to write; SHMALLOC_HANDLE_MAX is always enough

@@ -20,7 +20,7 @@ typedef enum shmalloc_object_maker {
 /** What a shared object is, bits of shmalloc_object_info.state. */
 typedef enum shmalloc_object_flags {
   SHMALLOC_OBJECT_NAMED = 1,     /**< in /dev/shm; else it exists only as long as a process holds it */
-  SHMALLOC_OBJECT_COUNTED = 2,   /**< begins with PyTorch's reference count */
+  SHMALLOC_OBJECT_COUNTED = 2,   /**< begins with PyTorch's reference count; not known of those that shmalloc made */
   SHMALLOC_OBJECT_LOCKED = 4,    /**< a living process that uses shmalloc holds it; true in every pid namespace */
   SHMALLOC_OBJECT_ABANDONED = 8, /**< nobody holds it: shmalloc_machine_reclaim would remove it */
   SHMALLOC_OBJECT_UNCERTAIN = 16 /**< there may be holders that can't be seen from here */

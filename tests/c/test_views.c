@@ -121,6 +121,31 @@ static void share_into_other_allocators(void **state) {
   SAME(before);
 }
 
+/* What was adopted for reading only is so in this process; its bytes, once shared, are as any others. */
+static void read_only_memory_can_be_shared(void **state) {
+  (void)state;
+  static const char text[] = "not to be written";
+  static const int32_t kinds[] = {SHMALLOC_ALLOCATOR_KIND_SHARED, SHMALLOC_ALLOCATOR_KIND_MAP};
+  for (size_t at = 0; at < sizeof kinds / sizeof *kinds; ++at) {
+    shmalloc_allocator *to = make_allocator(kinds[at], NULL);
+    shmalloc_adopt_params read = SHMALLOC_INIT(shmalloc_adopt_params);
+    read.access = SHMALLOC_ACCESS_READ;
+    shmalloc_storage *storage = NULL, *opened = NULL;
+    OK(shmalloc_storage_adopt(0, (uintptr_t)text, sizeof text, &read, NULL, NULL, &storage, err));
+    OK(shmalloc_storage_share(storage, to, 0, err));
+    FAILS(PERMISSION, "read-only", shmalloc_storage_pin(storage, SHMALLOC_ACCESS_WRITE, NULL, NULL, err));
+    uint8_t bytes[SHMALLOC_HANDLE_MAX];
+    size_t length = sizeof bytes;
+    OK(shmalloc_storage_export(storage, NULL, bytes, &length, err));
+    OK(shmalloc_storage_import(bytes, length, NULL, 0, NULL, &opened, err));
+    *(char *)shmalloc_storage_data(opened) = 'N';
+    assert_string_equal(shmalloc_storage_data(storage), "Not to be written");
+    shmalloc_storage_release(opened);
+    shmalloc_storage_release(storage);
+    shmalloc_allocator_release(to);
+  }
+}
+
 static void grow_keeps_address_and_bytes(void **state) {
   (void)state;
   settle();
@@ -298,9 +323,10 @@ static void close_is_for_all_and_only_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(pin_keeps_memory_where_it_is), cmocka_unit_test(share_moves_the_bytes_for_every_holder),
-      cmocka_unit_test(share_into_other_allocators),  cmocka_unit_test(grow_keeps_address_and_bytes),
-      cmocka_unit_test(seal_ends_all_writing),        cmocka_unit_test(close_is_for_all_and_only_once),
+      cmocka_unit_test(pin_keeps_memory_where_it_is),   cmocka_unit_test(share_moves_the_bytes_for_every_holder),
+      cmocka_unit_test(share_into_other_allocators),    cmocka_unit_test(read_only_memory_can_be_shared),
+      cmocka_unit_test(grow_keeps_address_and_bytes),   cmocka_unit_test(seal_ends_all_writing),
+      cmocka_unit_test(close_is_for_all_and_only_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 import selftest_cases
 from guard import HERE, Guard, run
 
-COPIED = ('include', 'src', 'abi', 'docs', 'bindings/python', 'tests/guards', 'examples', '.clang-format', 'meson.build',
+COPIED = ('include', 'src', 'abi', 'docs', 'bindings', 'tests/guards', 'examples', '.clang-format', 'meson.build',
           'CHANGELOG.md', 'dev')
 NOT_GUARDS = {'guard', 'stub', 'selftest', 'selftest_cases'}
 

@@ -1,8 +1,11 @@
 """The binding itself: its tables, how it loads the library, and what happens when the interpreter exits."""
+import copy
 import os
+import re
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 import shmalloc
 from shmalloc import _raw
@@ -22,7 +25,7 @@ class Tables(unittest.TestCase):
         kinds = {'STATUS': 'Status', 'ALLOCATOR_KIND': 'Kind', 'DEVICE_TYPE': 'DeviceType', 'LOG_LEVEL': 'LogLevel',
                  'ACCESS': 'Access', 'HANDLE_FORMAT': 'Format', 'HANDLE_ROUTE': 'Route', 'OBJECT_MAKER': 'Maker', 'MAPPED': 'Mapped',
                  'STORAGE_STATE': 'State', 'CAPABILITY': 'Capability', 'TRIM': 'Trim', 'OBJECT': 'ObjectState',
-                 'STAT_POOL': 'StatPool', 'RESET': 'Reset', 'HISTORY': 'History', 'SNAPSHOT_FORMAT': 'SnapshotFormat'}
+                 'STAT_POOL': 'StatPool', 'RESET': 'Reset', 'HISTORY': 'History', 'SNAPSHOT_FORMAT': 'SnapshotFormat', 'TENSOR': 'TensorState'}
         for prefix, name in kinds.items():
             prefix = f'SHMALLOC_{prefix}_'
             wanted = {key[len(prefix):]: value for key, value in C.items()
@@ -33,6 +36,19 @@ class Tables(unittest.TestCase):
         for name in shmalloc.__all__:
             self.assertTrue(hasattr(shmalloc, name), name)
 
+    def test_every_function_is_used_by_the_safe_layer(self):
+        folder = Path(shmalloc.__file__).parent
+        text = '\n'.join(path.read_text() for path in folder.glob('*.py') if path.name != '_raw.py')
+        used = set(re.findall(r"'(?:shmalloc_)?(\w+)'|shmalloc_(\w+)", text))
+        used = {name for names in used for name in names}
+        self.assertEqual([name for name in _raw.FUNCTIONS if name[len('shmalloc_'):] not in used], [])
+
+    def test_what_the_library_says_of_itself(self):
+        self.assertEqual((shmalloc.version(), shmalloc.library_version()), (C['SHMALLOC_VERSION'], shmalloc.__version__))
+        self.assertEqual([shmalloc.status_name(number) for number in (-3, 0, -999)], ['NO_SPACE', 'OK', 'UNKNOWN'])
+        self.assertEqual(shmalloc.abi_lookup('offsetof(shmalloc_error,message)'), 16)
+        self.assertRaises(shmalloc.NotFoundError, shmalloc.abi_lookup, 'SHMALLOC_NOTHING')
+
     def test_every_status_has_an_exception(self):
         for status in shmalloc.Status:
             if status:
@@ -40,6 +56,40 @@ class Tables(unittest.TestCase):
                 raised = shmalloc._errors.error_of(status, error)
                 self.assertEqual((raised.status, raised.os_error, str(raised)), (status, 5, 'why'))
                 self.assertIsInstance(raised, shmalloc.ShmallocError)
+
+
+class Holding(Case):
+    def test_a_copy_is_a_second_hold(self):
+        for make in (lambda: shmalloc.Storage(10), shmalloc.Channel, lambda: shmalloc.Allocator(shmalloc.Kind.MAP)):
+            first = make()
+            second = copy.copy(first)
+            with first:
+                before = first.info
+            self.assertTrue(first.released)
+            self.assertIn('released', repr(first))
+            self.raises(shmalloc.Status.CLOSED, copy.copy, first)
+            self.assertEqual(type(second.info), type(before))
+            second.release()
+            second.release()
+
+    def test_release_is_at_once(self):
+        allocator = shmalloc.Allocator(shmalloc.Kind.MAP)
+        storage = allocator.create(100)
+        again = copy.copy(storage)
+        self.assertEqual(again.info.references, 2)
+        storage.release()
+        self.assertEqual((again.info.references, allocator.info.live_storages), (1, 1))
+        again.release()
+        self.assertEqual(allocator.info.live_storages, 0)
+        allocator.release()
+        self.raises(shmalloc.Status.CLOSED, allocator.create, 1)
+        self.raises(shmalloc.Status.CLOSED, shmalloc.Storage, 1, allocator=allocator)
+
+    def test_a_deep_copy_has_its_own_bytes(self):
+        storage = shmalloc.Storage(10, zeroed=True)
+        other = copy.deepcopy(storage)
+        other.view()[0] = 1
+        self.assertEqual((storage.view()[0], other.view()[0], other.size), (0, 1, 10))
 
 
 class Loading(unittest.TestCase):

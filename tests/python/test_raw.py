@@ -423,6 +423,30 @@ class Raw(Case):
         self.lib.storage_release(text)
         self.lib.allocator_release(allocator)
 
+    # ---- dlpack.h ----
+
+    def test_dlpack_out_and_in_again(self):
+        storage, tensor = self.storage(100), _raw.make(_raw.Tensor)
+        tensor.shape, tensor.ndim, tensor.offset = (c_int64 * 2)(3, 4), 2, 16
+        tensor.code, tensor.bits = 2, 32
+        for way in ('', '_unversioned'):
+            managed, seen = self.out(f'dlpack_export{way}', storage, byref(tensor)), _raw.make(_raw.Tensor)
+            self.assertEqual(self.info(storage).pins, 1)
+            over = c_void_p()
+            self.ok(f'dlpack_import{way}', managed, byref(seen), byref(over))
+            self.assertEqual((seen.ndim, seen.shape[:2], seen.strides[:2], seen.offset, seen.code, seen.bits, seen.lanes),
+                             (2, [3, 4], [4, 1], 0, 2, 32, 1))
+            self.assertEqual(self.lib.storage_address(over), self.lib.storage_address(storage) + 16)
+            self.assertEqual(self.info(over).size, 48)
+            self.lib.storage_release(over)
+            self.assertEqual(self.info(storage).pins, 0)
+            self.fails('INVALID', f'dlpack_import{way}', None, None, byref(over))
+        tensor.flags = C['SHMALLOC_TENSOR_READ_ONLY']
+        self.fails('PERMISSION', 'dlpack_export_unversioned', storage, byref(tensor), byref(c_void_p()))
+        tensor.flags, tensor.offset = C['SHMALLOC_TENSOR_PADDED'], 56
+        self.fails('INVALID', 'dlpack_export', storage, byref(tensor), byref(c_void_p()))
+        self.lib.storage_release(storage)
+
     # ---- torch.h ----
 
     def test_torch_refcount(self):

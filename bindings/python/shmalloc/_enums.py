@@ -153,6 +153,13 @@ class ChannelState(enum.IntFlag):
     CLOSED = _C['SHMALLOC_CHANNEL_STATE_CLOSED']
 
 
+class TensorState(enum.IntFlag):
+    """What a tensor is; see shmalloc_tensor_flags."""
+
+    READ_ONLY = _C['SHMALLOC_TENSOR_READ_ONLY']
+    PADDED = _C['SHMALLOC_TENSOR_PADDED']
+
+
 class Trim(enum.IntFlag):
     """What trim gives back."""
 

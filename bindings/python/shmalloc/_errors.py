@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
+from typing import Any, Callable
 
 from . import _raw
 from ._enums import Status
@@ -110,10 +110,25 @@ for _status, _class in _CLASSES.items():
     _class.status = _status
 
 
+def status_name(status: int) -> str:
+    """Name of a status, also of one that this binding does not know yet; "UNKNOWN" if nobody does."""
+    name: bytes = _raw.library().shmalloc_status_name(status)
+    return name.decode()
+
+
 def error_of(status: int, err: _raw.Error) -> ShmallocError:
     """The exception for what a call returned and wrote."""
     message = err.message.decode('utf-8', 'replace')
-    return _CLASSES[Status(status)](message or Status(status).name, err.os_error, err.backend_error)
+    return _CLASSES[Status(status)](message or status_name(status), err.os_error, err.backend_error)
+
+
+#: What no finalizer can give back (see _capsule) is looked after by these: True if there was something.
+_sweepers: list[Callable[[], bool]] = []
+
+
+def sweep() -> bool:
+    """Give back what was dropped. Called where it would be missed: when something is released, described, or found busy."""
+    return any([sweeper() for sweeper in _sweepers])
 
 
 def call(name: str, *arguments: Any) -> None:
@@ -125,6 +140,8 @@ def call(name: str, *arguments: Any) -> None:
         status = function(*arguments, ctypes.byref(err))
         if status == 0:
             return
+        if status == Status.BUSY and sweep():
+            continue
         if status != Status.INTERRUPTED:
             raise error_of(status, err)
 
@@ -143,7 +160,7 @@ def text(name: str, *arguments: Any) -> str:
             return os.fsdecode(room.value)
 
 
-def encoded(value: str | bytes | os.PathLike | None) -> bytes | None:
+def encoded(value: str | bytes | os.PathLike[str] | None) -> bytes | None:
     """Text as the library takes it; it ends at a zero byte, so there must be none."""
     if value is None:
         return None

@@ -8,17 +8,17 @@ from __future__ import annotations
 import ctypes
 import itertools
 import weakref
-from typing import Any
+from typing import Any, Type, TypeVar
 
 from . import _raw
 from ._enums import Access, Trim
-from ._errors import BusyError, PermissionDeniedError, call
+from ._errors import BusyError, ClosedError, PermissionDeniedError, call, sweep
 
 HOST = _raw.CONSTANTS['SHMALLOC_DEVICE_HOST']
 
 
 class Reference:
-    """One reference of an allocator or a storage. Passed to a call it stays alive until the call is done, whatever other threads
+    """One reference of an allocator, a storage or a channel. Passed to a call it stays alive until the call is done, whatever other threads
     release meanwhile."""
 
     __slots__ = ('_as_parameter_', '__weakref__')
@@ -37,7 +37,67 @@ def created(name: str, *arguments: Any) -> Reference:
 
 def run_deferred() -> None:
     """Do now what finalizers put off."""
+    sweep()
     call('allocator_trim', None, Trim.DEFERRED, 0, None)
+
+
+T = TypeVar('T', bound='Held')
+
+
+class Held:
+    """An object with a reference that it can give back before it is itself gone."""
+
+    __slots__ = ('_reference',)
+    _reference: Reference | None
+    #: The library's functions for one reference more and one less.
+    _retain = _release = ''
+
+    @classmethod
+    def _of(cls: Type[T], reference: Reference) -> T:
+        made = cls.__new__(cls)
+        made._hold(reference)
+        return made
+
+    def _hold(self, reference: Reference) -> None:
+        self._reference = reference
+
+    def _ref(self) -> Reference:
+        reference = self._reference
+        if reference is None:
+            raise ClosedError(f'this {type(self).__name__.lower()} was released')
+        return reference
+
+    @property
+    def released(self) -> bool:
+        """release() was called, or its `with` is over."""
+        return self._reference is None
+
+    def release(self) -> None:
+        """Give this object's hold back, at once unless a call of another thread is using it. A second release does nothing."""
+        reference = self._reference
+        if reference is None:
+            return
+        sweep()
+        # Another thread may be in a call with the same reference, so that one goes when it is no longer used; the call that does
+        # what finalizers put off holds one of its own meanwhile, and is the last of them where nobody else is there.
+        library, handle = _raw.library(), reference._as_parameter_
+        getattr(library, self._retain)(handle)
+        self._reference = None
+        del reference
+        getattr(library, self._release)(handle)
+
+    def __copy__(self: T) -> T:
+        """A second hold of the same thing, which is released by itself."""
+        reference = self._ref()
+        getattr(_raw.library(), self._retain)(reference)
+        return self._of(Reference(ctypes.c_void_p(reference._as_parameter_.value)))
+
+    def __enter__(self: T) -> T:
+        self._ref()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.release()
 
 
 def pinned(reference: Reference, write: bool | None) -> memoryview:
@@ -77,12 +137,14 @@ def kept(token: int) -> Any:
     return _kept[token]
 
 
-@_raw.destroy_fn
-def drop(token: int) -> None:
-    """The destroy_fn of everything that was kept."""
+def _drop(token: int) -> None:
     thing = _kept.pop(token, None)
     if isinstance(thing, Buffer):
         thing.release()
+
+
+#: The destroy_fn of everything that was kept.
+drop = _raw.destroy_fn(_drop)
 
 
 class Buffer(ctypes.Structure):

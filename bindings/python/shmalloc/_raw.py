@@ -4,15 +4,18 @@ The tables can be read without the library; the first call of `library()` loads 
 with what it says about itself. Names are those of the headers, where each is documented. Nothing here is safe: a wrong pointer
 is a wrong pointer. The safe layer is the rest of this package.
 """
+from __future__ import annotations
+
 import ctypes
 import os
 import threading
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32,
                     c_uint64, c_void_p)
+from typing import Any, Type, TypeVar
 
 SONAME = 'libshmalloc.so.0.1'
 
-CONSTANTS = {
+CONSTANTS: dict[str, int] = {
     # base.h
     'SHMALLOC_VERSION_MAJOR': 0, 'SHMALLOC_VERSION_MINOR': 1, 'SHMALLOC_VERSION_PATCH': 0, 'SHMALLOC_VERSION': 1000,
     'SHMALLOC_STREAM_DEFAULT': 0,
@@ -64,6 +67,8 @@ CONSTANTS = {
     'SHMALLOC_ACCESS_DEFAULT': 0, 'SHMALLOC_ACCESS_READ': 1, 'SHMALLOC_ACCESS_WRITE': 2, 'SHMALLOC_ACCESS_FORCE32': 0x7fffffff,
     'SHMALLOC_SIZE_ALL': ctypes.c_size_t(-1).value,
     'SHMALLOC_COPY_NON_BLOCKING': 1,
+    # dlpack.h
+    'SHMALLOC_TENSOR_READ_ONLY': 1, 'SHMALLOC_TENSOR_PADDED': 2,
     # ipc.h
     'SHMALLOC_HANDLE_MAX': 512, 'SHMALLOC_HANDLE_TEXT_MAX': 704, 'SHMALLOC_MESSAGE_MAX': 253,
     'SHMALLOC_HANDLE_FORMAT_NATIVE': 0, 'SHMALLOC_HANDLE_FORMAT_TORCH_FD': 1, 'SHMALLOC_HANDLE_FORMAT_TORCH_FILE': 2,
@@ -175,7 +180,13 @@ class SnapshotParams(Structure):
     _fields_ = [('struct_size', c_size_t), ('format', c_int32), ('flags', c_uint32)]
 
 
-STRUCTS = {
+class Tensor(Structure):
+    _fields_ = [('struct_size', c_size_t), ('shape', POINTER(c_int64)), ('strides', POINTER(c_int64)), ('offset', c_uint64),
+                ('ndim', c_int32), ('flags', c_uint32), ('code', c_uint8), ('bits', c_uint8), ('lanes', c_uint16),
+                ('reserved', c_uint32)]
+
+
+STRUCTS: dict[str, Type[Structure]] = {
     'shmalloc_error': Error,
     'shmalloc_device_info': DeviceInfo,
     'shmalloc_allocator_params': AllocatorParams,
@@ -193,6 +204,7 @@ STRUCTS = {
     'shmalloc_statistics': Statistics,
     'shmalloc_history_params': HistoryParams,
     'shmalloc_snapshot_params': SnapshotParams,
+    'shmalloc_tensor': Tensor,
 }
 
 destroy_fn = CFUNCTYPE(None, c_void_p)
@@ -205,7 +217,7 @@ _status, _handle, _out_handle, _err = c_int32, c_void_p, POINTER(c_void_p), POIN
 _device, _address, _stream = c_uint64, c_uint64, c_uint64
 _bytes, _length = POINTER(c_uint8), POINTER(c_size_t)
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     # base.h
     'shmalloc_version': (c_uint32, []),
     'shmalloc_version_string': (c_char_p, []),
@@ -275,6 +287,11 @@ FUNCTIONS = {
     'shmalloc_allocator_reset_statistics': (_status, [_handle, c_uint32, _err]),
     'shmalloc_allocator_record_history': (_status, [_handle, POINTER(HistoryParams), _err]),
     'shmalloc_allocator_snapshot': (_status, [_handle, POINTER(SnapshotParams), _handle, _out_handle, _err]),
+    # dlpack.h: managed tensors are plain addresses
+    'shmalloc_dlpack_export': (_status, [_handle, POINTER(Tensor), _out_handle, _err]),
+    'shmalloc_dlpack_export_unversioned': (_status, [_handle, POINTER(Tensor), _out_handle, _err]),
+    'shmalloc_dlpack_import': (_status, [c_void_p, POINTER(Tensor), _out_handle, _err]),
+    'shmalloc_dlpack_import_unversioned': (_status, [c_void_p, POINTER(Tensor), _out_handle, _err]),
     # torch.h
     'shmalloc_torch_refcount': (_status, [_handle, c_int32, POINTER(c_int32), _err]),
     'shmalloc_torch_manager_run': (_status, [c_char_p, c_int32, _err]),
@@ -293,7 +310,7 @@ LEAF = frozenset({
 class Library:
     """The loaded library: an attribute for each function, with its types."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
         released, held = ctypes.CDLL(path), ctypes.PyDLL(path)
         for name, (result, arguments) in FUNCTIONS.items():
@@ -306,12 +323,15 @@ class Library:
             setattr(self, name, function)
         self._check()
 
-    def _lookup(self, name):
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f'{self.path} has no {name}')
+
+    def _lookup(self, name: str) -> int | None:
         value = c_int64()
         status = self.shmalloc_abi_lookup(name.encode(), ctypes.byref(value), None)
         return value.value if status == 0 else None
 
-    def _check(self):
+    def _check(self) -> None:
         """Every table above is what the library says about itself. Versions before 1.0 fit when major and minor are the same."""
         ours, theirs = CONSTANTS['SHMALLOC_VERSION'], self.shmalloc_version()
         fits = theirs >= ours and theirs // 1000000 == ours // 1000000 and (ours >= 1000000 or theirs // 1000 == ours // 1000)
@@ -332,11 +352,11 @@ class Library:
             raise ImportError(f'{self.path} and this binding differ in {", ".join(wrong)}')
 
 
-def _version_text(version):
+def _version_text(version: int) -> str:
     return f'{version // 1000000}.{version // 1000 % 1000}.{version % 1000}'
 
 
-def find():
+def find() -> str:
     """Where the library is: SHMALLOC_LIBRARY, else where the loader finds it, else where ldconfig does."""
     chosen = os.environ.get('SHMALLOC_LIBRARY')
     if chosen:
@@ -354,10 +374,10 @@ def find():
 
 
 _lock = threading.Lock()
-_loaded = None
+_loaded: Library | None = None
 
 
-def library():
+def library() -> Library:
     """The library, loaded at the first call. ImportError: not found, or not the one that these tables are for."""
     global _loaded
     if _loaded is None:
@@ -370,8 +390,11 @@ def library():
     return _loaded
 
 
-def make(struct):
+S = TypeVar('S', bound=Structure)
+
+
+def make(struct: Type[S]) -> S:
     """An instance of one of STRUCTS with struct_size set and all else 0: every field's default."""
     value = struct()
-    value.struct_size = ctypes.sizeof(struct)
+    setattr(value, 'struct_size', ctypes.sizeof(struct))
     return value

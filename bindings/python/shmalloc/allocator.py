@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _raw
 from ._enums import Capability, History, Kind, Reset, SnapshotFormat, StatPool, Trim, known
-from ._errors import InvalidError, call, encoded, text
-from ._lifetime import HOST, Reference, created
+from ._errors import InvalidError, call, encoded, sweep, text
+from ._lifetime import HOST, Held, Reference, created
 
 if TYPE_CHECKING:
     from .storage import Storage
@@ -83,12 +83,13 @@ def settings_text(config: str | None, settings: dict[str, Any]) -> str:
     return ','.join(([config] if config else []) + [f'{key}:{written(key, value)}' for key, value in settings.items()])
 
 
-class Allocator:
+class Allocator(Held):
     """Makes storages of one kind. Settings are keywords, or text in `config`: prefix, mode (0o600), populate,
     export_ttl_ms, manager, numa_node, alignment, segment_size, growth, watermark, pages, sealed; which kind takes which stands at
     shmalloc_allocator_params."""
 
-    __slots__ = ('_reference',)
+    __slots__ = ()
+    _retain, _release = 'shmalloc_allocator_retain', 'shmalloc_allocator_release'
 
     def __init__(self, kind: Kind = Kind.DEFAULT, *, name: str | None = None, config: str | None = None, environment: bool = False,
                  device: int = HOST, **settings: Any) -> None:
@@ -96,13 +97,7 @@ class Allocator:
         params.device, params.kind = device, kind
         params.flags = _raw.CONSTANTS['SHMALLOC_ALLOCATOR_ENVIRONMENT'] if environment else 0
         params.name, params.config = encoded(name), encoded(settings_text(config, settings) or None)
-        self._reference = created('allocator_create', ctypes.byref(params))
-
-    @classmethod
-    def _of(cls, reference: Reference) -> Allocator:
-        allocator = cls.__new__(cls)
-        allocator._reference = reference
-        return allocator
+        self._hold(created('allocator_create', ctypes.byref(params)))
 
     @classmethod
     def current(cls, device: int = HOST) -> Allocator:
@@ -111,7 +106,7 @@ class Allocator:
 
     def make_current(self) -> None:
         """Use this one where none is named. BusyError: storages of the one before are live."""
-        call('allocator_set_current', self._reference)
+        call('allocator_set_current', self._ref())
 
     def create(self, size: int, **options: Any) -> Storage:
         """A new storage; options as of Storage."""
@@ -122,21 +117,21 @@ class Allocator:
     def info(self) -> AllocatorInfo:
         """What it is, and what it made that is still there."""
         info = _raw.make(_raw.AllocatorInfo)
-        call('allocator_get_info', self._reference, ctypes.byref(info))
+        call('allocator_get_info', self._ref(), ctypes.byref(info))
         return AllocatorInfo(info.name.decode('utf-8', 'replace'), known(Kind, info.kind), info.device, info.id, info.references,
                              info.live_storages, info.live_bytes, info.alignment, Capability(info.capabilities))
 
     def configure(self, config: str | None = None, **settings: Any) -> None:
         """Change settings: all that are named, or none."""
-        call('allocator_configure', self._reference, encoded(settings_text(config, settings)))
+        call('allocator_configure', self._ref(), encoded(settings_text(config, settings)))
 
     def config(self, key: str | None = None) -> str:
         """The value of one setting, or all of them as text."""
-        return text('allocator_get_config', self._reference, encoded(key))
+        return text('allocator_get_config', self._ref(), encoded(key))
 
     def trim(self, what: Trim | int = 0, keep_bytes: int = 0) -> int:
         """Give back what is kept for later; the bytes that were given back, as far as is known."""
-        return _trim(self._reference, what, keep_bytes)
+        return _trim(self._ref(), what, keep_bytes)
 
     # ---- what it did ----
 
@@ -144,7 +139,7 @@ class Allocator:
         """What it has and had, by the names of shmalloc_statistics: a Stat, a dict of a Stat for each of 'all', 'small_pool' and
         'large_pool', or a number."""
         raw = _raw.make(_raw.Statistics)
-        call('allocator_get_statistics', self._reference, ctypes.byref(raw))
+        call('allocator_get_statistics', self._ref(), ctypes.byref(raw))
         found: dict[str, Any] = {}
         for name, *_ in raw._fields_[1:]:
             value = getattr(raw, name)
@@ -156,7 +151,7 @@ class Allocator:
 
     def reset_statistics(self, what: Reset | int = 0) -> None:
         """Begin to count anew: peaks, what accumulated, or by default all of it."""
-        call('allocator_reset_statistics', self._reference, what)
+        call('allocator_reset_statistics', self._ref(), what)
 
     def record_history(self, enabled: bool = True, *, max_entries: int = 0, clear: bool = False) -> None:
         """Record from now on the newest `max_entries` (100000) of what is made, released, given back, and could not be made; or
@@ -166,27 +161,31 @@ class Allocator:
             raise InvalidError(f'max_entries {max_entries} is no number of entries')
         params.max_entries = max_entries
         params.flags = (History.RECORD if enabled else 0) | (History.CLEAR if clear else 0)
-        call('allocator_record_history', self._reference, ctypes.byref(params))
+        call('allocator_record_history', self._ref(), ctypes.byref(params))
 
     def snapshot_storage(self, to: Allocator | None = None) -> Storage:
         """The snapshot's text, as JSON, in a storage of `to`: where it can be sent from. None: in private memory."""
         from .storage import Storage
         params = _raw.make(_raw.SnapshotParams)
         params.format = SnapshotFormat.JSON
-        return Storage._of(created('allocator_snapshot', self._reference, ctypes.byref(params), to._reference if to else None))
+        return Storage._of(created('allocator_snapshot', self._ref(), ctypes.byref(params), to._ref() if to is not None else None))
 
     def snapshot(self) -> dict[str, Any]:
         """What it has now, and its history, with the keys of torch.cuda.memory._snapshot() and, under 'shmalloc', our own."""
         with self.snapshot_storage() as storage, storage.view() as view:
-            return json.loads(bytes(view))
+            found: dict[str, Any] = json.loads(bytes(view))
+            return found
 
     def __repr__(self) -> str:
+        if self._reference is None:
+            return '<shmalloc.Allocator, released>'
         info = self.info
         kind = getattr(info.kind, 'name', info.kind)
         return f'<shmalloc.Allocator {info.id} {kind} {info.name!r} with {info.live_storages} storages>'
 
 
 def _trim(reference: Reference | None, what: int, keep_bytes: int) -> int:
+    sweep()
     given_back = ctypes.c_uint64()
     call('allocator_trim', reference, what, keep_bytes, ctypes.byref(given_back))
     return given_back.value

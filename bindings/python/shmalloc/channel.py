@@ -8,7 +8,7 @@ from typing import Any, Iterator
 from . import _raw
 from ._enums import ChannelState
 from ._errors import ClosedError, call
-from ._lifetime import Reference, created, run_deferred
+from ._lifetime import Held, Reference, created
 from .ipc import nanoseconds
 from .storage import Storage
 
@@ -27,7 +27,7 @@ class ChannelInfo:
     state: ChannelState
 
 
-class Channel:
+class Channel(Held):
     """A bounded queue of storages, each with some bytes beside it, for any number of senders and receivers in up to 64 processes.
 
         with shmalloc.Channel() as channel:
@@ -35,10 +35,11 @@ class Channel:
             channel.send(storage, b'what it is')
             storage, record = channel.receive()
 
-    Any thread may use it, several at once."""
+    Any thread may use it, several at once. release() leaves it: what was sent can still be received while this process lives. It
+    goes to other processes by pickle, too: through multiprocessing, as an argument or in a queue."""
 
-    __slots__ = ('_reference', '_room', '__weakref__')
-    _reference: Reference | None
+    __slots__ = ('_room', '__weakref__')
+    _retain, _release = 'shmalloc_channel_retain', 'shmalloc_channel_release'
 
     def __init__(self, capacity: int = 0, record_size: int | None = None) -> None:
         """Make a channel for so many storages (0: 256), with records of so many bytes at most (None: 32)."""
@@ -52,45 +53,17 @@ class Channel:
     @classmethod
     def open(cls, storage: Storage) -> Channel:
         """The channel that lives in a storage, which may be released then."""
-        channel = cls.__new__(cls)
-        channel._hold(created('channel_open', storage._ref()))
-        return channel
+        return cls._of(created('channel_open', storage._ref()))
 
     def _hold(self, reference: Reference) -> None:
-        self._reference = reference
+        super()._hold(reference)
         self._room = self.info.record_size
-
-    def _ref(self) -> Reference:
-        reference = self._reference
-        if reference is None:
-            raise ClosedError('this channel was released')
-        return reference
-
-    # ---- giving back ----
-
-    def release(self) -> None:
-        """Leave the channel. What was sent can still be received while this process lives. A second release does nothing."""
-        if self._reference is not None:
-            self._reference = None
-            run_deferred()
 
     def close(self) -> None:
         """Close it for everybody: nothing can be sent any more, what is in it can still be received."""
         call('channel_close', self._ref())
 
-    def __enter__(self) -> Channel:
-        self._ref()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
-
     # ---- asking ----
-
-    @property
-    def released(self) -> bool:
-        """release() was called, or its `with` is over."""
-        return self._reference is None
 
     def storage(self) -> Storage:
         """The storage that it lives in: to be exported or sent, so that others can open the channel."""
@@ -129,6 +102,9 @@ class Channel:
             except ClosedError:
                 return
             yield received
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Channel.open, (self.storage(),)
 
     def __repr__(self) -> str:
         if self._reference is None:

@@ -40,7 +40,7 @@ class HandleInfo:
     version: tuple[int, int]
 
 
-def _octets(handle: bytes) -> ctypes.Array:
+def _octets(handle: bytes) -> ctypes.Array[ctypes.c_uint8]:
     return (ctypes.c_uint8 * len(handle)).from_buffer_copy(handle)
 
 

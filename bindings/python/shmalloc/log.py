@@ -11,9 +11,11 @@ from ._lifetime import drop, keep, kept
 Listener = Callable[[int, str], None]
 
 
-@_raw.log_fn
 def _hear(level: int, message: bytes, token: int) -> None:
     kept(token)(known(LogLevel, level), message.decode('utf-8', 'replace'))
+
+
+_listener = _raw.log_fn(_hear)
 
 
 def set_log(listener: Optional[Listener], level: LogLevel = LogLevel.NOTE) -> None:
@@ -22,4 +24,4 @@ def set_log(listener: Optional[Listener], level: LogLevel = LogLevel.NOTE) -> No
     if listener is None:
         call('set_log', _raw.log_fn(), LogLevel.NONE, None, _raw.destroy_fn())
     else:
-        call('set_log', _hear, level, keep(listener), drop)
+        call('set_log', _listener, level, keep(listener), drop)

@@ -31,14 +31,14 @@ class SharedObject:
 
 def describe() -> dict[str, Any]:
     """What this machine offers, and for what is missing the reason."""
-    return json.loads(text('machine_describe'))
+    found: dict[str, Any] = json.loads(text('machine_describe'))
+    return found
 
 
 def walk(prefix: str | None = None) -> list[SharedObject]:
     """The shared objects of shmalloc's and of PyTorch's making that this user can see. `prefix`: of names made by shmalloc."""
     found: list[SharedObject] = []
 
-    @_raw.object_fn
     def hear(pointer: Any, _userdata: int | None) -> int:
         seen = pointer.contents
         found.append(SharedObject(os.fsdecode(seen.name), seen.size, seen.resident, seen.modified_ns,
@@ -46,7 +46,7 @@ def walk(prefix: str | None = None) -> list[SharedObject]:
                                   ObjectState(seen.state), seen.holders, seen.holder_pid, seen.uid, seen.mode))
         return 0
 
-    call('machine_walk', encoded(prefix), hear, None)
+    call('machine_walk', encoded(prefix), _raw.object_fn(hear), None)
     return found
 
 

@@ -5,13 +5,17 @@ import ctypes
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable
 
 from . import _raw, ipc
 from ._enums import Access, Format, Kind, Mapped, State, known
-from ._errors import ClosedError, NotFoundError, call, encoded, text
-from ._lifetime import HOST, Buffer, Reference, created, drop, keep, pinned, run_deferred, storages
+from ._errors import NotFoundError, PermissionDeniedError, call, encoded, sweep, text
+from ._lifetime import HOST, Buffer, Held, Reference, created, drop, keep, pinned, storages
 from .allocator import Allocator
+from .tensor import HOST_DEVICE, Tensor, copied, exported
+
+if TYPE_CHECKING:
+    import numpy
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class StorageInfo:
     fd: int
 
 
-class Storage:
+class Storage(Held):
     """Bytes that other processes can open. Views of them (`view`) hold the memory by themselves, whatever becomes of this object.
 
         with shmalloc.Storage(1 << 20) as storage:
@@ -42,10 +46,10 @@ class Storage:
 
     Any thread may use it, several at once."""
 
-    __slots__ = ('_reference', '__weakref__')
-    _reference: Reference | None
+    __slots__ = ('__weakref__',)
+    _retain, _release = 'shmalloc_storage_retain', 'shmalloc_storage_release'
 
-    def __init__(self, size: int, *, allocator: Allocator | None = None, name: str | os.PathLike | None = None,
+    def __init__(self, size: int, *, allocator: Allocator | None = None, name: str | os.PathLike[str] | None = None,
                  mapped: Mapped | int = 0, fd: int | None = None, alignment: int = 0, capacity: int = 0, file_offset: int = 0,
                  page_size: int = 0, zeroed: bool = False, isolated: bool = False, mode: int = 0,
                  numa_node: int | None = None) -> None:
@@ -65,19 +69,13 @@ class Storage:
         if allocator is None and (name is not None or params.mapped or file_offset or page_size or mode):
             if Allocator.current().info.kind not in (Kind.MAP, Kind.MAP_REFCOUNTED):
                 allocator = Allocator(Kind.MAP)
-        owner = allocator._reference if allocator else None
+        owner = allocator._ref() if allocator is not None else None
         self._hold(created('storage_create', owner, _size(size), 0, ctypes.byref(params)))
 
     # ---- where else they come from ----
 
-    @classmethod
-    def _of(cls, reference: Reference) -> Storage:
-        storage = cls.__new__(cls)
-        storage._hold(reference)
-        return storage
-
     def _hold(self, reference: Reference) -> None:
-        self._reference = reference
+        super()._hold(reference)
         storages[id(self)] = self
 
     @classmethod
@@ -114,55 +112,33 @@ class Storage:
 
     # ---- giving back ----
 
-    def release(self) -> None:
-        """Give this object's hold back. The memory goes once no view holds it either. A second release does nothing."""
-        if self._reference is not None:
-            self._reference = None
-            run_deferred()
-
     def close(self) -> None:
         """Give memory, descriptor and name back now, whoever else holds the storage in this process. BusyError: a view lives."""
         if self._reference is not None:
             call('storage_close', self._reference)
 
-    def __enter__(self) -> Storage:
-        self._ref()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
-
-    def _ref(self) -> Reference:
-        reference = self._reference
-        if reference is None:
-            raise ClosedError('this storage was released')
-        return reference
-
     # ---- asking ----
-
-    @property
-    def released(self) -> bool:
-        """release() was called, or its `with` is over."""
-        return self._reference is None
 
     @property
     def size(self) -> int:
         """Bytes that may be used; 0 when it is closed."""
-        return _raw.library().shmalloc_storage_size(self._ref())
+        return int(_raw.library().shmalloc_storage_size(self._ref()))
 
     @property
     def address(self) -> int:
         """Where its first byte is in this process; 0 when it is empty or closed."""
-        return _raw.library().shmalloc_storage_address(self._ref())
+        return int(_raw.library().shmalloc_storage_address(self._ref()))
 
     @property
     def data(self) -> int | None:
         """The same for memory that the host can touch; None for any other, and when it is empty or closed."""
-        return _raw.library().shmalloc_storage_data(self._ref())
+        data: int | None = _raw.library().shmalloc_storage_data(self._ref())
+        return data
 
     @property
     def info(self) -> StorageInfo:
         """All that is known of it."""
+        sweep()
         info = _raw.make(_raw.StorageInfo)
         call('storage_get_info', self._ref(), ctypes.byref(info))
         return StorageInfo(info.address, info.device, info.size, info.capacity, info.id, info.generation, info.allocator_id,
@@ -190,7 +166,30 @@ class Storage:
 
     def __buffer__(self, flags: int, /) -> memoryview:
         """For memoryview(storage), from Python 3.12 on."""
-        return self.view(True if flags & 1 else None)
+        try:
+            return self.view(True if flags & 1 else None)
+        except PermissionDeniedError as error:
+            raise BufferError(str(error)) from None
+
+    def array(self, dtype: Any, shape: int | Iterable[int] = (-1,), offset: int = 0) -> numpy.ndarray[Any, Any]:
+        """A numpy array over the bytes from `offset` on, without a copy, which holds them as a view does. One length may be -1: as
+        much as there is. Of read-only memory the array is not writable."""
+        from ._arrays import over
+        return over(self.view(), dtype, shape, offset)
+
+    def tensor(self, dtype: Any, shape: Iterable[int], strides: Iterable[int] | None = None, offset: int = 0,
+               read_only: bool = False) -> Tensor:
+        """The bytes as an array for any library that speaks DLPack; see Tensor."""
+        return Tensor(self, dtype, shape, strides, offset, read_only)
+
+    def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None,
+                   dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:
+        """All of it as a vector of bytes; see Tensor."""
+        return exported(self, _raw.make(_raw.Tensor), stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The host."""
+        return HOST_DEVICE
 
     def copy(self, source: Storage, size: int | None = None, *, offset: int = 0, source_offset: int = 0) -> None:
         """Copy bytes from another storage. Without a size all that follow the offsets, and then both must be as long."""
@@ -201,7 +200,7 @@ class Storage:
 
     def share(self, to: Allocator | None = None) -> None:
         """Make a private storage shareable, and keep this object: its bytes move. BusyError: a view of it lives."""
-        call('storage_share', self._ref(), to._reference if to else None, 0)
+        call('storage_share', self._ref(), to._ref() if to is not None else None, 0)
 
     def grow(self, size: int) -> None:
         """Make it longer, at the same address, up to info.capacity; 0: to whatever another process made it. Views made before
@@ -239,12 +238,28 @@ class Storage:
         """Send it over a unix socket; options as of send()."""
         ipc.send(sock, [self], **options)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles carry the handle and not the bytes: whoever unpickles one has the same memory. They are good as long as handles are:
+        while this process holds the storage, and for the allocator's export_ttl_ms after that."""
+        return _imported, (self.export(read_only=self._only_read()),)
+
+    def _only_read(self) -> bool:
+        """No export of it can be writable."""
+        return bool(self.info.state & (State.READ_ONLY | State.WRITE_SEALED | State.IMMUTABLE))
+
+    def __deepcopy__(self, _memo: Any) -> Storage:
+        return copied(self)
+
     def __repr__(self) -> str:
         if self._reference is None:
             return '<shmalloc.Storage, released>'
         info = self.info
         words = [str(state.name).lower() for state in State if state in info.state]
         return f'<shmalloc.Storage {info.id} of {info.size} bytes {" ".join(words)}>'
+
+
+def _imported(handle: bytes) -> Storage:
+    return Storage.import_(handle)
 
 
 def _size(value: int) -> int:

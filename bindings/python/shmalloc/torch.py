@@ -10,6 +10,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
+from ._dtypes import NAMES, TYPES, name_of
 from ._enums import Format
 from ._errors import (ClosedError, CorruptError, InvalidError, NotFoundError, PermissionDeniedError, ShmallocError, UnsupportedError, call,
                       encoded)
@@ -20,10 +21,8 @@ from .storage import Storage
 if TYPE_CHECKING:
     import torch
 
-#: Element types in a record: DLPack's type code and the bits of one element.
-_DTYPES = {'int8': (0, 8), 'int16': (0, 16), 'int32': (0, 32), 'int64': (0, 64), 'uint8': (1, 8), 'float16': (2, 16),
-           'float32': (2, 32), 'float64': (2, 64), 'bfloat16': (4, 16), 'complex64': (5, 64), 'complex128': (5, 128), 'bool': (6, 8)}
-_NAMES = {code: name for name, code in _DTYPES.items()}
+#: Element types in a record: those that every version of torch has.
+_DTYPES = {name: code for name, code in TYPES.items() if name not in ('uint16', 'uint32', 'uint64')}
 
 
 def refcount(storage: Storage, change: int = 0) -> int:
@@ -33,7 +32,7 @@ def refcount(storage: Storage, change: int = 0) -> int:
     return count.value
 
 
-def manager_run(path: str | os.PathLike, stop_fd: int) -> None:
+def manager_run(path: str | os.PathLike[str], stop_fd: int) -> None:
     """Answer PyTorch's torch_shm_manager protocol on this thread until `stop_fd` becomes readable or its other end is closed."""
     call('torch_manager_run', encoded(path), stop_fd)
 
@@ -41,7 +40,7 @@ def manager_run(path: str | os.PathLike, stop_fd: int) -> None:
 class Manager:
     """manager_run on a thread of its own, as long as the `with` lasts; `path` is what PyTorch takes as the manager."""
 
-    def __init__(self, path: str | os.PathLike | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         folder = None if path else tempfile.mkdtemp(prefix='shmalloc-torch-')
         self.path = os.fspath(path) if path else os.path.join(folder or '', 'manager.sock')
         self._errors: list[ShmallocError] = []
@@ -88,7 +87,7 @@ def to_torch(storage: Storage) -> torch.UntypedStorage:
         return torch.UntypedStorage(0)
     fds = storage.export_fds(format=Format.TORCH_FD)
     try:
-        return torch.UntypedStorage._new_shared_fd_cpu(fds[0], size)  # type: ignore[attr-defined]
+        return torch.UntypedStorage._new_shared_fd_cpu(fds[0], size)
     finally:
         for fd in fds:
             os.close(fd)
@@ -131,7 +130,7 @@ def record(dtype: Any, shape: Iterable[int], note: bytes = b'', *, offset: int =
     """What a channel carries beside a storage that becomes a tensor. `dtype` is torch's, numpy's or a name, so that senders need no
     torch; `note` is yours, in what is left of the channel's record_size. Its bytes: DLPack's type code, bits of an element,
     number of lengths, offset and lengths as LEB128, note."""
-    name, shape = str(dtype).rpartition('.')[2], tuple(shape)
+    name, shape = name_of(dtype), tuple(shape)
     if name not in _DTYPES or len(shape) > 255 or any(number < 0 for number in (offset, *shape)):
         raise InvalidError(f'no tensor of type {name} and shape {shape} can be sent')
     data = bytearray([*_DTYPES[name], len(shape)])
@@ -193,11 +192,15 @@ def tensors(channel: Channel) -> Iterator[tuple[torch.Tensor, bytes]]:
 
 def _read(data: bytes) -> tuple[str, list[int], bytes]:
     """The reverse of record: type, offset and lengths, note."""
-    numbers, at = [], 3
+    numbers: list[int] = []
+    at = 3
     while len(numbers) <= data[2]:
         number = shift = 0
         while data[at] > 127:
             number, shift, at = number | (data[at] & 127) << shift, shift + 7, at + 1
         numbers.append(number | data[at] << shift)
         at += 1
-    return _NAMES[data[0], data[1]], numbers, data[at:]
+    name = NAMES[data[0], data[1]]
+    if name not in _DTYPES:
+        raise KeyError(name)
+    return name, numbers, data[at:]

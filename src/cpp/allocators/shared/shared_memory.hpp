@@ -40,6 +40,9 @@ class SharedMemory final : public Memory {
   Ticket held;
   bool lingering = false;  // kept by an export only
 
+  // What lies in a block of ours may be read-only here, having been adopted so, but is not for others.
+  bool imported_read_only() const { return read_only && block == nullptr; }
+
   // From now on only an export keeps it.
   void linger();
   // What its allocator records.

@@ -4,6 +4,7 @@
 
 /// (what shmalloc_abi_lookup is asked, what this crate has).
 #[rustfmt::skip]
+#[allow(clippy::unnecessary_cast)]
 pub fn table() -> Vec<(&'static str, i64)> {
     vec![
         ("sizeof(shmalloc_adopt_params)", std::mem::size_of::<shmalloc_adopt_params>() as i64),

@@ -1,0 +1,3 @@
+module shmalloc
+
+go 1.19
