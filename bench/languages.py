@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--update", type=pathlib.Path, action="append", default=[], help="fill the marked table of this page")
     options = parser.parse_args()
-    commands, missing = programs.commands("peer", options.peers)
+    commands, missing = programs.commands("peer", options.peers, rust="release")
     if missing:
         print(f"left out, not built or not installed: {', '.join(missing)}", file=sys.stderr)
     environment = programs.environment(options.peers)

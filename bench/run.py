@@ -100,6 +100,9 @@ def measured(options: argparse.Namespace) -> tuple:
 
 def main() -> int:
     options = arguments()
+    for path in [*options.update, *([options.source] if options.source else [])]:
+        if not path.exists():
+            sys.exit(f"run.py: there is no {path}")  # now, not after all has been measured
     if options.source:
         told = json.loads(options.source.read_text())
         machine, notes, comparisons, facts = told["machine"], told["notes"], told["comparisons"], told.get("facts", [])

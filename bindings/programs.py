@@ -13,7 +13,7 @@ def julia():
     return shutil.which('julia') or (str(own) if own.exists() else None)
 
 
-def command(language, program, build):
+def command(language, program, build, rust='debug'):
     """The words that start it, or None where it can't be: its compiler is not there, or it was not built."""
     folder, build = ROOT / 'bindings', Path(build) / 'bindings'
     if language == 'Julia':
@@ -21,13 +21,13 @@ def command(language, program, build):
     if language == 'Python':
         return ['/usr/bin/python3', str(folder / 'python' / 'programs' / f'{program}.py')]
     built = {'C': build / 'c' / program, 'C++': build / 'cpp' / program, 'Go': build / 'go' / program,
-             'Rust': build / 'rust' / 'target' / 'debug' / 'examples' / program}[language]
+             'Rust': build / 'rust' / 'target' / rust / 'examples' / program}[language]
     return [str(built)] if built.exists() else None
 
 
-def commands(program, build):
+def commands(program, build, rust='debug'):
     """{language: words}, and the languages that are left out."""
-    found = {language: command(language, program, build) for language in LANGUAGES}
+    found = {language: command(language, program, build, rust) for language in LANGUAGES}
     return {language: words for language, words in found.items() if words}, [name for name, words in found.items() if not words]
 
 

@@ -5,7 +5,8 @@
 
 One process puts the file into a storage. A C process, a Python process and a PyTorch process open it at the same time. All compute
 its SHA-256, write to it and see each other's writing; a receiver who may only read tries everything to write; the owner is killed;
-in the end nothing is left. Then two processes share 10,000 storages over one mapping, and each is killed once in the middle. Each step says what it did; the last line says whether all was as it should be. Exit status 0 or 1.
+in the end nothing is left. Then two processes share 10,000 storages over one mapping, and each is killed once in the middle; and consumers
+in six languages take the file from one channel. Each step says what it did; the last line says whether all was as it should be. Exit status 0 or 1.
 """
 import argparse
 import contextlib
@@ -20,6 +21,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+import languages
 import many
 
 HERE = Path(__file__).resolve().parent
@@ -133,7 +135,7 @@ def make_file(path, size):
 
 class Demo:
     def __init__(self, build, path, folder):
-        self.folder = folder
+        self.folder, self.build = folder, build
         self.path, self.size = path, os.path.getsize(path)
         check(self.size > 0, f'{path} is empty')
         self.env = dict(os.environ, PYTHONPATH=str(ROOT / 'bindings' / 'python'), PYTHONDONTWRITEBYTECODE='1')
@@ -182,6 +184,7 @@ class Demo:
         self.kill_owner()
         self.nothing_left(names)
         many.show(self, say, check)
+        languages.show(self.shmalloc, self.build, self.path, say, check)
 
     def put_in(self):
         said = subprocess.run(['sha256sum', '--', str(self.path)], capture_output=True, text=True, check=True).stdout
