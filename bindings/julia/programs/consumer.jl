@@ -25,6 +25,7 @@ function consume(channel)
 end
 
 channel = open(StorageChannel, only(ARGS))
+precompile(consume, (typeof(channel),))   # now, and not with the first piece
 println("ready")
 flush(stdout)
 exit(consume(channel))

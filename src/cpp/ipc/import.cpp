@@ -123,10 +123,15 @@ Result<std::unique_ptr<Memory>> map_counted(const wire::Handle &handle, bool rea
   return attach_refcounted(name.c_str(), handle.size, "", false, &expected);
 }
 
-Result<void> check_shown(int fd, const wire::Handle &handle) {
-  const int mode = os::calls.fcntl(fd, F_GETFL);
-  SHMALLOC_TRY(facts, os::look(fd, "the descriptor"));
-  if (mode < 0 || (mode & (O_ACCMODE | O_PATH)) != O_RDWR || facts.identity != identity_of(handle)) {
+Result<void> check_shown(int fd, const wire::Handle &handle, Shown &shown) {
+  if (shown.fd != fd) {
+    const int mode = os::calls.fcntl(fd, F_GETFL);
+    SHMALLOC_TRY(facts, os::look(fd, "the descriptor"));
+    shown.fd = fd;
+    shown.writable = mode >= 0 && (mode & (O_ACCMODE | O_PATH)) == O_RDWR;
+    shown.identity = facts.identity;
+  }
+  if (!shown.writable || shown.identity != identity_of(handle)) {
     return fail(SHMALLOC_STATUS_PERMISSION, 0,
                 "the descriptor in the message does not show its sender's right to what the handle names");
   }
@@ -148,12 +153,12 @@ Result<void> decode(const std::uint8_t *bytes, std::size_t length, wire::Handle 
 }
 
 // The segment of a handle: one that this process has, or the one that the descriptors or the exporter lead to. One use.
-Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::size_t fd_count, bool shown) {
-  if (shown) {
+Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::size_t fd_count, Shown *shown) {
+  if (shown != nullptr) {
     if (fd_count != 2)
       return fail(SHMALLOC_STATUS_PERMISSION, 0,
                   "the message has a handle without the descriptors that show its sender's right to it");
-    SHMALLOC_CHECK(check_shown(fds[0], handle));
+    SHMALLOC_CHECK(check_shown(fds[0], handle, *shown));
   }
   if (Segment *known = Segment::find(handle.segment); known != nullptr) {
     // What a message shows a right to must be what is opened.
@@ -190,7 +195,7 @@ Result<Segment *> segment_of(const wire::Handle &handle, const int *fds, std::si
 }
 
 Result<Ref<Storage>> open_in_segment(const wire::Handle &handle, const int *fds, std::size_t fd_count, std::uint32_t flags,
-                                     bool shown) {
+                                     Shown *shown) {
   if (fd_count != 0 && fd_count != 2)
     return fail(SHMALLOC_STATUS_INVALID, 0, "a segment has two descriptors, %zu were given", fd_count);
   SHMALLOC_TRY(segment, segment_of(handle, fds, fd_count, shown));
@@ -204,7 +209,7 @@ Result<Ref<Storage>> open_in_segment(const wire::Handle &handle, const int *fds,
 }
 
 Result<std::unique_ptr<Memory>> open_native(const wire::Handle &handle, const int *fds, std::size_t fd_count, std::uint32_t flags,
-                                            bool shown) {
+                                            Shown *shown) {
   if (handle.device != SHMALLOC_DEVICE_HOST)
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "the handle is of a device this version does not have");
   const bool read_only = ((handle.flags | flags) & SHMALLOC_IMPORT_READ_ONLY) != 0;
@@ -221,12 +226,12 @@ Result<std::unique_ptr<Memory>> open_native(const wire::Handle &handle, const in
     SHMALLOC_TRY(memory, MapMemory::open(plan, MapRequest(), std::move(empty)));
     return std::unique_ptr<Memory>(std::move(memory));
   }
-  if (shown) {
+  if (shown != nullptr) {
     // Whoever sent this could open the object himself: the descriptor shows it.
     if (fd_count != 1)
       return fail(SHMALLOC_STATUS_PERMISSION, 0,
                   "the message has a handle without the descriptor that shows its sender's right to it");
-    if (counted) SHMALLOC_CHECK(check_shown(fds[0], handle));
+    if (counted) SHMALLOC_CHECK(check_shown(fds[0], handle, *shown));
   }
   if (counted) return map_counted(handle, read_only);
   if (fd_count == 1) return map_descriptor(fds[0], handle, read_only);
@@ -290,7 +295,7 @@ Result<Segment *> reach_segment(const std::uint8_t *bytes, std::size_t length) {
   SHMALLOC_CHECK(decode(bytes, length, &handle));
   if (!handle.in_segment() || handle.device != SHMALLOC_DEVICE_HOST)
     return fail(SHMALLOC_STATUS_CORRUPT, 0, "the handle is not of a segment");
-  return segment_of(handle, nullptr, 0, false);
+  return segment_of(handle, nullptr, 0, nullptr);
 }
 
 Result<void> check_import(const shmalloc_import_params &params) {
@@ -316,7 +321,7 @@ Result<Ref<Storage>> storage_over(Result<std::unique_ptr<Memory>> memory) {
 }
 
 Result<Ref<Storage>> import_native(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
-                                   std::uint32_t flags, bool shown) {
+                                   std::uint32_t flags, Shown *shown) {
   wire::Handle handle;
   SHMALLOC_CHECK(decode(bytes, length, &handle));
   if (handle.in_segment() && handle.device == SHMALLOC_DEVICE_HOST) return open_in_segment(handle, fds, fd_count, flags, shown);
@@ -326,8 +331,8 @@ Result<Ref<Storage>> import_native(const std::uint8_t *bytes, std::size_t length
 }  // namespace
 
 Result<Ref<Storage>> import_message(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
-                                    const shmalloc_import_params &params) {
-  return import_native(bytes, length, fds, fd_count, params.flags, true);
+                                    const shmalloc_import_params &params, Shown &shown) {
+  return import_native(bytes, length, fds, fd_count, params.flags, &shown);
 }
 
 Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
@@ -336,7 +341,7 @@ Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length
   const std::string_view text(reinterpret_cast<const char *>(bytes), length);
   switch (params.format) {
     case SHMALLOC_HANDLE_FORMAT_NATIVE:
-      return import_native(bytes, length, fds, fd_count, params.flags, false);
+      return import_native(bytes, length, fds, fd_count, params.flags, nullptr);
     case SHMALLOC_HANDLE_FORMAT_TORCH_FD:
       return storage_over(open_torch_fd(text, fds, fd_count, (params.flags & SHMALLOC_IMPORT_READ_ONLY) != 0));
     case SHMALLOC_HANDLE_FORMAT_TORCH_FILE:

@@ -29,9 +29,16 @@ Result<Descriptors> export_descriptors(Storage &storage, const shmalloc_export_p
 
 Result<Ref<Storage>> import_handle(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
                                    const shmalloc_import_params &params);
+// A descriptor of one message, looked at: of many storages in a segment all have the same.
+struct Shown {
+  int fd = -1;
+  bool writable = false;
+  os::Identity identity{};
+};
 // The same for what a stranger sent: he must have shown a descriptor of what we are to open, so nothing is opened by names of his choice.
+// `shown` is the message's own, and begins empty.
 Result<Ref<Storage>> import_message(const std::uint8_t *bytes, std::size_t length, const int *fds, std::size_t fd_count,
-                                    const shmalloc_import_params &params);
+                                    const shmalloc_import_params &params, Shown &shown);
 Result<void> check_import(const shmalloc_import_params &params);
 
 // A handle that leads to the segment and to no storage in it.

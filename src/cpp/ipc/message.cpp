@@ -57,6 +57,7 @@ Result<void> open_all(const wire::MessageHead &head, const std::uint8_t *payload
   if (crc32c(payload, head.length) != head.checksum) return corrupt("its checksum is wrong");
   if (received.fd_count != head.descriptors) return corrupt("it came without its descriptors");
   std::size_t at = 0;
+  Shown shown;
   for (std::uint32_t i = 0; i < head.storages; ++i) {
     if (head.length - at < kRecordHead) return corrupt("it ends early");
     const std::size_t length = get16(payload + at);
@@ -68,7 +69,7 @@ Result<void> open_all(const wire::MessageHead &head, const std::uint8_t *payload
     if (index != 0 && index - 1 + wanted > received.fd_count) return corrupt("a record of it lacks a descriptor");
     int fds[2] = {-1, -1};
     for (std::size_t k = 0; k < wanted; ++k) fds[k] = received.fds[index - 1 + k].get();
-    SHMALLOC_TRY(storage, import_message(payload + at, length, fds, wanted, params));
+    SHMALLOC_TRY(storage, import_message(payload + at, length, fds, wanted, params, shown));
     out->push_back(std::move(storage));
     at += length;
   }
