@@ -13,9 +13,10 @@
 namespace shmalloc {
 namespace {
 
-// That a thread is about to give a last reference back, see release_quickly. Never freed: another thread's serves again.
+// How often a thread began and ended to give a last reference back, see release_quickly: odd while it is in the middle of it. Only its thread
+// writes it. Never freed: another thread's serves again.
 struct Mark {
-  std::atomic<bool> releasing{false};
+  std::atomic<std::uint64_t> steps{0};
   bool taken = false;
   Mark *next = nullptr;
 };
@@ -53,7 +54,7 @@ void Storage::lock_shells() { mutex.lock(); }
 void Storage::unlock_shells(bool in_child) {
   if (in_child) {
     for (Mark *mark = marks; mark != nullptr; mark = mark->next) {
-      mark->releasing.store(false, std::memory_order_relaxed);
+      if (mark != own.mark) mark->steps.store(0, std::memory_order_relaxed);
       mark->taken = mark == own.mark;
     }
   }
@@ -224,13 +225,14 @@ bool Storage::release_quickly() {
   Mark *mark = own.mark;
   if (mark == nullptr || shell_ == nullptr) [[unlikely]]
     return false;
-  mark->releasing.store(true, std::memory_order_relaxed);
+  const std::uint64_t before = mark->steps.load(std::memory_order_relaxed);
+  mark->steps.store(before + 1, std::memory_order_relaxed);
   std::atomic_signal_fence(
       std::memory_order_seq_cst);  // The seeker's fence does the rest. The order of the two looks matters, too.
   const bool last = !seeking.load(std::memory_order_acquire) && is_last();
   SHMALLOC_STEP();
   if (last) drop_last();
-  mark->releasing.store(false, std::memory_order_release);
+  mark->steps.store(before + 2, std::memory_order_release);
   if (last) destroy();
   return last;
 }
@@ -271,7 +273,9 @@ Result<Ref<Storage>> Storage::find_shared(std::uintptr_t address) {
       return fail(SHMALLOC_STATUS_SYSTEM, errno,
                   "membarrier was refused all of a sudden; looking for the address again will do without");
     for (const Mark *mark = marks; mark != nullptr; mark = mark->next) {
-      while (SHMALLOC_MUTANT != 21 && mark->releasing.load(std::memory_order_acquire)) os::yield();
+      // Who begins from here on sees us: only what had begun before is waited for.
+      const std::uint64_t seen = mark->steps.load(std::memory_order_acquire);
+      while (SHMALLOC_MUTANT != 21 && seen % 2 != 0 && mark->steps.load(std::memory_order_acquire) == seen) os::yield();
     }
     if (!Heap::find_address(address, visit, &found)) Segment::find_address(address, visit, &found);
     if (usual) seeking.store(false, std::memory_order_release);
