@@ -241,7 +241,7 @@ static void threads_that_only_release_leave_nothing(void **state) {
   shmalloc_allocator_release(allocator);
 }
 
-enum { kOnTheWay = 256, kPassed = 20000 };
+enum { kOnTheWay = 256, kPassed = 6000 };
 static _Atomic(shmalloc_storage *) on_the_way[kOnTheWay];
 
 static void *check_and_release(void *argument) {
