@@ -39,7 +39,8 @@ typedef enum shmalloc_allocator_flags {
  *                   answer, at most 5 seconds
  *    segment_size   SHARED: bytes of address space for a segment, and what it may grow to; a storage that is larger gets one of its own (2^34)
  *    growth         SHARED: bytes by which a segment grows at most at a time, rounded up to 2 MiB (2^26)
- *    watermark      SHARED: bytes of free memory that are kept for later storages of a segment; what is more goes back to the system (2^28)
+ *    watermark      SHARED: bytes of free memory that are kept for later storages of a segment; what is more goes back to the system (2^28).
+ *                   What threads keep ready of sizes up to 8 MiB is not in it
  *    pages          SHARED: huge: 2 MiB pages, or UNSUPPORTED; small; auto: huge where the machine gives them (auto). See
  *                   shmalloc_machine_describe
  *    sealed         SHARED: 1: only memory that no peer can cut short (STORAGE_STATE_SEALED), though huge pages may not be had then (0)

@@ -20,12 +20,10 @@ typedef enum shmalloc_tensor_flags {
 } shmalloc_tensor_flags;
 
 /** How the bytes of a storage are seen as an array. Input of an export, output of an import. All zero but for struct_size: a vector of bytes,
- *  all of the storage. */
+ *  all of the storage. Of an import, shape and strides are the tensor's own: copy them before the storage is shared, closed or released. */
 typedef struct shmalloc_tensor {
   size_t struct_size;
-  const int64_t
-      *shape; /**< (array ndim)(copied)(nullable) elements in each dimension; not negative. Of an import: good as long as the
-                               storage is open */
+  const int64_t *shape; /**< (array ndim)(copied)(nullable) elements in each dimension; not negative */
   const int64_t
       *strides;      /**< (array ndim)(copied)(nullable) elements from one index to the next, any sign; NULL: the last index is the
                                fastest and nothing lies between */
@@ -58,7 +56,8 @@ SHMALLOC_API shmalloc_status shmalloc_dlpack_export_unversioned(shmalloc_storage
                                                                 struct DLManagedTensor **out_managed, shmalloc_error *err);
 
 /** @brief A storage over somebody's tensor: from its lowest byte to its highest. As all adopted memory it is private to this process, until
- *  shmalloc_storage_share moves it. The tensor's deleter runs when the storage is closed or its last reference goes.
+ *  shmalloc_storage_share moves it. The tensor's deleter runs when the storage is closed or shared, or its
+ *  last reference goes; never in a forked child of the process that imported it, nor once that process ends.
  *  @param managed (adopted) its deleter runs on failure too
  *  @param out_tensor (out)(nullable) struct_size set by the caller: how the bytes are to be seen
  *  @param out_storage (owned) one reference

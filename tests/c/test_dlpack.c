@@ -91,6 +91,11 @@ static void of_nothing_said_it_is_all_bytes(void **state) {
   assert_int_equal(tensor->t.shape[0], 40);
   assert_ptr_equal(tensor->t.data, (char *)shmalloc_storage_data(storage) + 60);
   tensor->deleter(tensor);
+  rest.offset = 100; /* nothing is left: there is no address */
+  OK(shmalloc_dlpack_export_unversioned(storage, &rest, &tensor, err));
+  assert_int_equal(tensor->t.shape[0], 0);
+  assert_null(tensor->t.data);
+  tensor->deleter(tensor);
   assert_int_equal(info_of(storage).pins, 0);
   shmalloc_storage_release(storage);
 
@@ -188,6 +193,7 @@ static void small_elements_are_packed_or_padded(void **state) {
   wanted.shape = fewer;
   OK(shmalloc_dlpack_export(storage, &wanted, &tensor, err));
   assert_int_equal(tensor->flags, 4);
+  assert_int_equal(tensor->minor, 1); /* the first that knows this flag */
   tensor->deleter(tensor);
   struct DLManagedTensor *plain = NULL;
   FAILS(UNSUPPORTED, "PADDED", shmalloc_dlpack_export_unversioned(storage, &wanted, &plain, err));

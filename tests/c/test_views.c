@@ -139,6 +139,11 @@ static void read_only_memory_can_be_shared(void **state) {
     OK(shmalloc_storage_export(storage, NULL, bytes, &length, err));
     OK(shmalloc_storage_import(bytes, length, NULL, 0, NULL, &opened, err));
     *(char *)shmalloc_storage_data(opened) = 'N';
+    IN_CHILD({ /* who inherited it may pass it on as its maker may */
+               uint8_t again[SHMALLOC_HANDLE_MAX];
+               size_t room = sizeof again;
+               OK(shmalloc_storage_export(storage, NULL, again, &room, err));
+    });
     assert_string_equal(shmalloc_storage_data(storage), "Not to be written");
     shmalloc_storage_release(opened);
     shmalloc_storage_release(storage);

@@ -41,7 +41,7 @@ Result<bool> Ring::pack(Storage &storage, Parcel *parcel) {
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
                   "only storages in a segment go through a channel: of an allocator of kind SHARED, and not ISOLATED");
     }
-    if (shared->imported_read_only())
+    if (shared->imported_read_only)
       return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be sent on");
     SHMALLOC_TRY(ticket, shared->ticket());
     parcel->segment = use.segment = shared->segment;

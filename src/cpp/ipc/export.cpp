@@ -136,7 +136,7 @@ Result<HandleBytes> slot_handle(const Segment &segment, const Ticket &ticket, st
 
 Result<HandleBytes> segment_handle(SharedMemory &memory, std::uint32_t flags) {
   if ((flags & SHMALLOC_EXPORT_READ_ONLY) != 0) return no_read_only();
-  if (memory.imported_read_only())
+  if (memory.imported_read_only)
     return fail(SHMALLOC_STATUS_PERMISSION, 0, "the storage was imported READ_ONLY: it can't be exported");
   SHMALLOC_TRY(ticket, memory.ticket());
   return slot_handle(*memory.segment, ticket, flags);

@@ -39,6 +39,7 @@ constinit std::uint32_t batch_count = 0;
 constinit Mark *marks = nullptr;
 // Somebody looks for storages by their addresses; or the system has no fence for him.
 constinit std::atomic<bool> seeking{true};
+constinit bool prepared = false;
 constinit std::atomic<bool> key_made{false};
 pthread_key_t key;
 
@@ -61,7 +62,13 @@ void Storage::unlock_shells(bool in_child) {
   mutex.unlock();
 }
 
-void Storage::prepare_shells() { seeking.store(!os::can_fence_all_threads(), std::memory_order_relaxed); }
+// Two threads may come here; the second must not end what somebody seeks meanwhile.
+void Storage::prepare_shells() {
+  const std::lock_guard lock(mutex);
+  if (prepared) return;
+  prepared = true;
+  seeking.store(!os::can_fence_all_threads(), std::memory_order_relaxed);
+}
 
 // With the mutex, or at the thread's end.
 template <class Next>
@@ -120,6 +127,7 @@ Result<Storage *> Storage::take_shell() {
     if (own.first == nullptr) {
       auto *made = new (std::nothrow) Storage({}, SHMALLOC_ALLOCATOR_KIND_SHARED, false);
       if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
+      made->drop_last();  // As long as it is no storage there is nothing to make a reference of.
       own.first = made;
       own.count = 1;
     }
@@ -172,7 +180,7 @@ inline void Storage::begin(shmalloc_allocator_kind kind, bool imported) {
   data_.store(memory->data, std::memory_order_relaxed);
   size_.store(memory->size, std::memory_order_relaxed);
   read_only_.store(memory->read_only, std::memory_order_relaxed);
-  memory->storage.store(this, std::memory_order_relaxed);
+  memory->storage.store(this, std::memory_order_release);
   revive();
 }
 
@@ -267,7 +275,8 @@ Result<Ref<Storage>> Storage::find_shared(std::uintptr_t address) {
     return true;
   };
   {
-    const std::lock_guard lock(mutex);  // One seeker at a time.
+    const std::lock_guard lock(mutex);            // One seeker at a time.
+    if (marks == nullptr) return Ref<Storage>();  // No thread has had a storage in a segment yet.
     const bool usual = !seeking.exchange(SHMALLOC_MUTANT != 22, std::memory_order_relaxed);
     if (usual && !os::fence_all_threads())  // It said that it could. From now on `seeking` stays, and nothing is done quickly.
       return fail(SHMALLOC_STATUS_SYSTEM, errno,

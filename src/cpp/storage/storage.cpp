@@ -127,20 +127,22 @@ void Storage::leave(void *address) {
 }
 
 Result<Ref<Storage>> Storage::find(std::uint64_t address, std::size_t *offset) {
+  {
+    const std::lock_guard lock(table_mutex);
+    for (auto at = table().upper_bound(address); at != table().begin();) {
+      --at;
+      const std::uint64_t distance = address - at->first;
+      if (distance >= largest) break;
+      if (distance < at->second->size() && at->second->retain_if_alive()) {
+        *offset = distance;
+        return Ref<Storage>(at->second);
+      }
+    }
+  }
   SHMALLOC_TRY(shared, find_shared(address));
   if (shared) {
     *offset = address - reinterpret_cast<std::uintptr_t>(shared->data());
     return std::move(shared);
-  }
-  const std::lock_guard lock(table_mutex);
-  for (auto at = table().upper_bound(address); at != table().begin();) {
-    --at;
-    const std::uint64_t distance = address - at->first;
-    if (distance >= largest) break;
-    if (distance < at->second->size() && at->second->retain_if_alive()) {
-      *offset = distance;
-      return Ref<Storage>(at->second);
-    }
   }
   return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no storage of this process holds address %#llx",
               static_cast<unsigned long long>(address));

@@ -157,8 +157,8 @@ bool Heap::settle(Block *block) {
   return true;
 }
 
-// What is free again goes to this thread, as far as it keeps it, if that is wished.
-void Heap::poll_limbo(std::size_t most, bool clear_up, ThreadCache *to) {
+// What is free again of one size goes to a thread that looks for it, as far as it keeps so many.
+void Heap::poll_limbo(std::size_t most, bool clear_up, ThreadCache *to, std::uint32_t index) {
   if (limbo_ == nullptr) return;
   ++polls;
   for (std::size_t left = std::min(most, limbo_count_); left > 0; --left) {
@@ -169,7 +169,8 @@ void Heap::poll_limbo(std::size_t most, bool clear_up, ThreadCache *to) {
       --limbo_count_;
       limbo_out_.add(-1, -static_cast<std::int64_t>(block->size()));
       tell(trace::Action::free_completed, *block, block->size());
-      if (to != nullptr && block->index != classes::kUncached && to->magazines[block->index].count < classes::kKeep[block->index])
+      if (to != nullptr && block->index == index && index != classes::kUncached &&
+          to->magazines[index].count < classes::kKeep[index])
         put(block, to);
       else
         give(block);
@@ -309,7 +310,7 @@ void Heap::drop_batches() {
 Result<Block *> Heap::take(std::uint32_t index, std::size_t size, std::uint64_t alignment) {
   const std::lock_guard lock(mutex);
   ThreadCache *own = existing_cache();
-  poll_limbo(kLimboPoll, false, own);
+  poll_limbo(kLimboPoll, false, own, index);
   if (own != nullptr && index != classes::kUncached && own->magazines[index].first != nullptr) return pop(own, index);
   if (Block *block = take_batch(index, own); block != nullptr) return block;
   const auto once = [&] { return index < classes::kSmallClasses ? take_small(index) : take_large(index, size, alignment); };

@@ -136,7 +136,7 @@ class Heap {
   void drop_batches();
   void count_without_cache(const Block &block, int sign, std::size_t size);
   bool settle(Block *block);
-  void poll_limbo(std::size_t most, bool clear_up, ThreadCache *to = nullptr);
+  void poll_limbo(std::size_t most, bool clear_up, ThreadCache *to = nullptr, std::uint32_t index = 0);
   bool promise(Block *block, std::size_t size);
   std::uint64_t trim_locked(std::uint64_t keep);
   std::uint64_t drop_unused_arenas();

@@ -167,6 +167,7 @@ void SharedMemory::give_back() {
     if (held.slot != kNoSlot) from->let_go(held.slot, this);
     from->release();
   }
+  imported_read_only = false;
   data = nullptr;  // Until here others may look at it: they find it in lists.
   size = capacity = 0;
 }
@@ -247,7 +248,7 @@ Result<void> SharedMemory::open(Segment *from, const Ticket &ticket, bool for_re
     return holding;
   }
   segment = from;
-  read_only = for_reading_only;
+  read_only = imported_read_only = for_reading_only;
   stable.store(from->stable(), std::memory_order_relaxed);
   return {};
 }

@@ -39,9 +39,8 @@ class SharedMemory final : public Memory {
   Block *block = nullptr;  // ours, or NULL: held
   Ticket held;
   bool lingering = false;  // kept by an export only
-
-  // What lies in a block of ours may be read-only here, having been adopted so, but is not for others.
-  bool imported_read_only() const { return read_only && block == nullptr; }
+  // Opened for reading only. What was adopted so and then shared is read-only here, too, but not for others.
+  bool imported_read_only = false;
 
   // From now on only an export keeps it.
   void linger();

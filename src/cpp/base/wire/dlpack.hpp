@@ -39,7 +39,8 @@ struct DlManagedVersioned {  // DLManagedTensorVersioned
 static_assert(sizeof(DlManagedVersioned) == 80);
 static_assert(offsetof(DlManagedVersioned, tensor) == 32);
 
-inline constexpr std::uint32_t kDlMajor = 1;  // what begins with another one is laid out otherwise, but for the deleter
+inline constexpr std::uint32_t kDlMajor = 1;        // what begins with another one is laid out otherwise, but for the deleter
+inline constexpr std::uint32_t kDlMinorPadded = 1;  // the first that knows kDlPadded
 inline constexpr std::uint64_t kDlReadOnly = 1;
 inline constexpr std::uint64_t kDlPadded = 4;
 
