@@ -1,32 +1,41 @@
 /* The last reference of a storage, given back by a look and a store (Storage::release_quickly), while somebody seeks storages by their
- * addresses (Storage::find_shared) and makes a reference out of nothing. Docs: docs/shared-protocol.md.
+ * addresses (Storage::find_shared) and makes a reference out of nothing. The object serves ROUNDS storages, one after the other.
+ * Docs: docs/shared-protocol.md.
  *
  * Stores go into a buffer of their thread and reach memory later, oldest first; a look finds its own stores first. membarrier empties the
  * buffers of all threads. An atomic instruction empties its own.
- *   a. A storage is never both given back and held by the seeker.
+ *   a. A storage is never given back while its maker or the seeker has it.
  *   b. It is given back once everybody has let go (else an invalid end state).
  */
-#define NONE 255
+#ifndef ROUNDS
+#define ROUNDS 2
+#endif
 
-bool seeking, given;         /* in memory */
-byte references = 1;         /* in memory; 1: the releaser's own */
-bool releasing;              /* in memory: the releaser's mark */
-bool buffered_mark, buffered_drop, buffered_unmark; /* of the releaser, oldest first */
-bool seeker_holds;
+bool seeking, published;
+#ifdef MUTANT_BORN_WITH_ONE
+byte references = 1;
+#else
+byte references;
+#endif
+byte steps;                  /* in memory: the releaser's count, odd within */
+bool maker_has, seeker_has;
+byte given;                  /* how many storages were given back */
 bool done[2];
 
-/* The releaser's oldest store reaches memory. */
+/* The releaser's buffer, oldest first: a count, the drop, a count. */
+byte first_steps, last_steps;
+bool buffered_first, buffered_drop, buffered_last;
+#define drained (!buffered_first && !buffered_drop && !buffered_last)
+
 inline drain_one() {
   if
-  :: buffered_mark -> releasing = true; buffered_mark = false
-  :: !buffered_mark && buffered_drop -> references = 0; buffered_drop = false
-  :: !buffered_mark && !buffered_drop && buffered_unmark -> releasing = false; buffered_unmark = false
+  :: buffered_first -> steps = first_steps; buffered_first = false
+  :: !buffered_first && buffered_drop -> references = 0; buffered_drop = false
+  :: !buffered_first && !buffered_drop && buffered_last -> steps = last_steps; buffered_last = false
   :: else
   fi
 }
-#define drained (!buffered_mark && !buffered_drop && !buffered_unmark)
 
-/* The buffer of the releaser's CPU, emptied at any time. */
 active proctype Buffer() {
 end:
   do
@@ -34,10 +43,23 @@ end:
   od
 }
 
+/* Whoever drops the last reference gives the storage back: it is an object for others then. */
+inline give_back() { assert(!maker_has && !seeker_has); published = false; given++ }
+
 active proctype Releaser() {
-  bool last = false;
-#ifndef MUTANT_NO_MARK
-  buffered_mark = true;
+  byte count, round;
+  bool last;
+again:
+  /* it begins: others can find it from here on, and then there is one reference */
+  (drained && references == 0 || round == 0);
+  maker_has = true;
+  published = true;
+  references = 1;
+  last = false;
+#ifdef MUTANT_NO_MARK
+  skip;
+#else
+  d_step { first_steps = count + 1; buffered_first = true }
 #endif
 #ifdef MUTANT_LOOKS_LATE
   if
@@ -49,7 +71,6 @@ active proctype Releaser() {
   :: else
   fi;
 #else
-  /* the two looks are two steps; whoever is neither seeking nor seen can change nothing in between */
   if
   :: seeking -> goto slow
   :: else
@@ -61,19 +82,26 @@ active proctype Releaser() {
 #endif
   if
   :: last ->
+    maker_has = false;
 #ifdef MUTANT_UNMARKS_FIRST
-    (drained); buffered_unmark = true; (drained); buffered_drop = true;
+    (drained); d_step { last_steps = count + 2; buffered_last = true } (drained); buffered_drop = true;
 #else
-    buffered_drop = true; buffered_unmark = true;
+    d_step { buffered_drop = true; last_steps = count + 2; buffered_last = true }
 #endif
-    assert(!seeker_holds);
-    given = true; goto out
+    atomic { give_back() }
+    goto out
   :: else -> skip
   fi;
-slow:
-  atomic { (!buffered_drop) -> buffered_unmark = true }
-  atomic { drained -> references--; if :: references == 0 -> assert(!seeker_holds); given = true :: else fi }
+slow: skip;
+  atomic { last_steps = count + 2; buffered_last = true }
+  atomic { drained -> maker_has = false; references--; if :: references == 0 -> give_back() :: else fi }
 out:
+  count = count + 2;
+  round++;
+  if
+  :: round < ROUNDS -> (given == round); goto again /* who gave it back last has it for the next */
+  :: else
+  fi;
   done[0] = true
 }
 
@@ -84,27 +112,33 @@ active proctype Seeker() {
 #ifndef MUTANT_NO_FENCE
   d_step { drain_one(); drain_one(); drain_one() }
 #endif
+  byte seen = steps;
 #ifndef MUTANT_DOES_NOT_WAIT
-  (!releasing);
+  (seen % 2 == 0 || steps != seen);
 #endif
-  byte seen = references;
+  byte there;
   if
-  :: seen != 0 ->
+  :: published ->
+    there = references;
     if
-    :: atomic { references == seen && seen != 0 -> references++; seeker_holds = true; assert(!given) }
-    :: atomic { references != seen -> skip }
+    :: there != 0 ->
+      if
+      :: atomic { references == there -> references++; seeker_has = true; }
+      :: atomic { references != there -> skip }
+      fi
+    :: else
     fi
   :: else
   fi;
   seeking = false;
   if
-  :: seeker_holds ->
-    atomic { seeker_holds = false; references--; if :: references == 0 -> given = true :: else fi }
+  :: seeker_has ->
+    atomic { seeker_has = false; references--; if :: references == 0 -> give_back() :: else fi }
   :: else
   fi;
   done[1] = true
 }
 
 active proctype End() {
-  (done[0] && done[1] && drained && given && references == 0)
+  (done[0] && done[1] && drained && given == ROUNDS && references == 0)
 }

@@ -56,10 +56,11 @@ MODELS = {
         },
     },
     'release': {
-        'correct': [''],
-        'long': [''],
+        'correct': ['', 'ROUNDS=3'],
+        'long': ['ROUNDS=6'],
         'base': '',
         'mutants': {
+            'BORN_WITH_ONE': BROKEN,
             'NO_MARK': BROKEN,
             'DOES_NOT_SAY': BROKEN,
             'NO_FENCE': BROKEN,
