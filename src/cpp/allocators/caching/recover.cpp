@@ -1,0 +1,309 @@
+// What is done when nothing cached fits: a segment is made, old ones are collected, and when the device has no more, everything that can
+// be had is tried in turn, until it is certain that there is nothing.
+#include <new>
+
+#include "allocators/caching/cache.hpp"
+
+namespace shmalloc::caching {
+
+Result<Block *> BlockCache::make_segment(const Wanted &wanted, std::uint64_t size) {
+  Segment *segment = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t most = limit();
+    if (most != kUnlimited && (size > most || middle_.reserved > most - size))
+      return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "a segment more would exceed the limit");
+    segment = middle_.prepare(wanted.home, size, is_large(wanted.rounded));
+    if (segment == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of a segment");
+  }
+  auto address = calls_.allocate(size);
+  const std::lock_guard lock(mutex_);
+  if (!address) {
+    middle_.drop(segment);
+    return address.error();
+  }
+  middle_.add(segment, *address);
+  lookup_.changed();
+  middle_.take(segment->first, wanted.rounded);
+  return hand_out(segment->first, wanted);
+}
+
+// With what threads keep of one home, or of all.
+Block *BlockCache::look_again(const Wanted &wanted, const Home *reclaimed) {
+  const std::lock_guard lock(mutex_);
+  poll();
+  reclaim(reclaimed, wanted.own);
+  return hand_out(find_free(wanted), wanted);
+}
+
+bool BlockCache::call_back() {
+  List<FreeCallback> list;
+  {
+    const std::lock_guard lock(mutex_);
+    list = callbacks_;
+  }
+  bool freed = false;
+  for (std::size_t i = 0; i < list.count; ++i) freed = list.of[i].function(list.of[i].userdata) || freed;
+  return freed;
+}
+
+Result<Block *> BlockCache::grow(const Wanted &wanted) {
+  if (Block *block = look_again(wanted, wanted.home); block != nullptr) return block;
+  if (call_back()) {
+    if (Block *block = look_again(wanted, wanted.home); block != nullptr) return block;
+  }
+  {
+    const std::shared_lock growing(growing_);
+    SHMALLOC_CHECK(collect());
+    auto made = make_segment(wanted, segment_size(wanted.rounded, settings().large_segment));
+    if (made || made.error().status != SHMALLOC_STATUS_NO_MEMORY) return made;
+  }
+  {
+    std::unique_lock growing(growing_, std::defer_lock);
+    if (!mutant(42)) growing.lock();
+    auto recovered = recover(wanted);
+    if (recovered || recovered.error().status != SHMALLOC_STATUS_NO_MEMORY) return recovered;
+  }
+  return out_of_memory(wanted);
+}
+
+// ---- giving back ----
+
+// All work that was queued is done. What is free since before the clock that is returned is used by nobody.
+Result<std::uint64_t> BlockCache::wait_for_device() {
+  std::uint64_t since = 0;
+  std::uint64_t newest = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    reclaim(nullptr, nullptr);
+    since = ++middle_.clock;
+    newest = uses_.newest();
+  }
+  if (!mutant(34)) SHMALLOC_CHECK(calls_.synchronize());
+  const std::lock_guard lock(mutex_);
+  ++waits_;
+  ready(uses_.finish(newest));
+  return mutant(38) ? kUnlimited : since;
+}
+
+// Chosen segments among those that are free since before that. How many bytes.
+template <class Choose>
+std::uint64_t BlockCache::release(std::uint64_t since, Choose choose) {
+  Segment *chain = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    chain = middle_.detach(since, choose);
+    if (chain != nullptr) lookup_.changed();
+  }
+  std::uint64_t released = 0;
+  while (chain != nullptr) {
+    Segment *segment = chain;
+    chain = segment->next;
+    const bool freed = static_cast<bool>(calls_.free(segment->address));
+    const std::lock_guard lock(mutex_);
+    if (freed) {
+      released += segment->size;
+      middle_.forget(segment);
+    } else {
+      middle_.attach(segment);
+      lookup_.changed();
+    }
+  }
+  return released;
+}
+
+// Above the threshold large segments go that were free for longer than the others on average, until enough is gone or none is left.
+Result<void> BlockCache::collect() {
+  std::uint64_t over = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const double threshold = middle_.settings.collect_from;
+    if (threshold <= 0 || limit_known() == 0) return {};
+    const auto from = static_cast<std::uint64_t>(threshold * static_cast<double>(limit_known()));
+    if (middle_.reserved <= from || capturing()) return {};
+    over = middle_.reserved - from;
+    reclaim(nullptr, nullptr);
+    const Segment *any = middle_.segments();
+    while (any != nullptr && (any->large == 0 || !Middle::is_free(*any))) any = any->next;
+    if (any == nullptr) return {};
+  }
+  SHMALLOC_TRY(since, wait_for_device());
+  for (std::uint64_t released = 1; released != 0 && over > 0;) {
+    std::uint64_t now = 0;
+    std::uint64_t ages = 0;
+    std::uint64_t count = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      now = middle_.clock;
+      for (const Segment *at = middle_.segments(); at != nullptr; at = at->next) {
+        if (at->large == 0 || !Middle::is_free(*at, since)) continue;
+        ages += now - at->first->freed_at;
+        ++count;
+      }
+    }
+    if (count == 0) break;
+    std::uint64_t chosen = 0;
+    released = release(since, [&](const Segment &segment) {
+      if (segment.large == 0 || chosen >= over || segment.first->freed_at > now) return false;
+      if (now - segment.first->freed_at < ages / count) return false;
+      chosen += segment.size;
+      return true;
+    });
+    over -= std::min(over, released);
+  }
+  return {};
+}
+
+// Of this stream: the smallest oversize segment that would do, or as many as together would.
+std::uint64_t BlockCache::release_oversize(const Wanted &wanted, std::uint64_t since) {
+  std::uint64_t best = kUnlimited;
+  std::uint64_t least = 0;
+  const auto is_candidate = [&](const Segment &segment) {
+    return segment.home == wanted.home && segment.size >= least && Middle::is_free(segment, since);
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    least = middle_.settings.max_split;
+    for (const Segment *at = middle_.segments(); at != nullptr; at = at->next) {
+      if (is_candidate(*at) && at->size >= wanted.rounded) best = std::min(best, at->size);
+    }
+  }
+  std::uint64_t chosen = 0;
+  return release(since, [&](const Segment &segment) {
+    if (!is_candidate(segment) || chosen >= wanted.rounded || (best != kUnlimited && segment.size != best)) return false;
+    chosen += segment.size;
+    return true;
+  });
+}
+
+Result<std::uint64_t> BlockCache::empty_cache() {
+  const std::unique_lock growing(growing_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (capturing()) return fail(SHMALLOC_STATUS_BUSY, 0, "nothing can be given back to the device while a stream is captured");
+  }
+  SHMALLOC_TRY(since, wait_for_device());
+  return release(since, [](const Segment & /*segment*/) { return true; });
+}
+
+// ---- out of memory ----
+
+// The last way out: a block that the rules would keep for others. Of this stream whatever fits; of another stream only what nobody uses
+// (`since`), and then it goes home when this stream is done with it.
+Block *BlockCache::borrow(const Wanted &wanted, std::uint64_t since) {
+  const std::lock_guard lock(mutex_);
+  poll();
+  reclaim(nullptr, wanted.own);
+  Block *found = nullptr;
+  for (int large = 0; large < 2 && found == nullptr; ++large) found = wanted.home->bins[large].find(wanted.rounded, kUnlimited);
+  if (found != nullptr) {
+    middle_.take(found, wanted.rounded);
+    return hand_out(found, wanted);
+  }
+  for (const Home *home = middle_.homes(); home != nullptr && since != 0; home = home->next) {
+    if (home == wanted.home) continue;
+    for (const Bins &bins : home->bins) {
+      for (std::uint32_t i = bins.next(class_of(wanted.rounded)); i != Bins::kNone; i = bins.next(i + 1)) {
+        Block *block = bins.first(i);
+        while (block != nullptr && (block->size < wanted.rounded || block->freed_at >= since)) block = block->next_free;
+        if (block == nullptr) continue;
+        middle_.take(block, wanted.rounded);
+        if (!mutant(39) && !uses_.add(block, wanted.stream)) {
+          middle_.give(block, block->freed_at);
+          return nullptr;
+        }
+        return hand_out(block, wanted);
+      }
+    }
+  }
+  return nullptr;
+}
+
+// With growing_, exclusively.
+Result<Block *> BlockCache::recover(const Wanted &wanted) {
+  if (Block *block = look_again(wanted, nullptr); block != nullptr) return block;
+  const Settings settings = this->settings();
+  const std::uint64_t size = segment_size(wanted.rounded, settings.large_segment);
+  std::uint64_t since = 0;
+  bool captured = false;
+  {
+    const std::lock_guard lock(mutex_);
+    captured = capturing();
+  }
+  const auto final = [](const Result<Block *> &made) { return made || made.error().status != SHMALLOC_STATUS_NO_MEMORY; };
+  if (!captured) {
+    SHMALLOC_TRY(waited, wait_for_device());
+    since = waited;
+    if (Block *block = look_again(wanted, nullptr); block != nullptr) return block;
+    if (settings.max_split != kUnlimited && release_oversize(wanted, since) > 0) {
+      if (auto made = make_segment(wanted, size); final(made)) return made;
+    }
+    release(since, [](const Segment & /*segment*/) { return true; });
+    {
+      const std::lock_guard lock(mutex_);
+      ++retries_;
+    }
+    if (Block *block = look_again(wanted, nullptr); block != nullptr) return block;
+    if (auto made = make_segment(wanted, size); final(made)) return made;
+  }
+  if (const std::uint64_t smallest = smallest_segment(wanted.rounded); smallest < size) {
+    if (auto made = make_segment(wanted, smallest); final(made)) return made;
+  }
+  if (Block *block = borrow(wanted, since); block != nullptr) return block;
+  return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "nothing is left to be tried");
+}
+
+OutOfMemory BlockCache::facts(const Wanted &wanted) {
+  OutOfMemory facts;
+  if (auto info = calls_.memory_info()) {
+    facts.available = info->available;
+    facts.available_known = true;
+  }
+  const std::lock_guard lock(mutex_);
+  ++ooms_;
+  const shmalloc_statistics &numbers = middle_.numbers;
+  const Counts now = counts();
+  facts.requested = wanted.size;
+  facts.rounded = wanted.rounded;
+  facts.stream = wanted.stream;
+  facts.total = description_.total;
+  facts.limit = limit_known();
+  facts.fraction = middle_.settings.fraction;
+  facts.max_split = middle_.settings.max_split;
+  facts.reserved = middle_.reserved;
+  facts.at_limit = limit() != kUnlimited && middle_.reserved + smallest_segment(wanted.rounded) > limit();
+  facts.pending = static_cast<std::uint64_t>(numbers.pending_bytes.current);
+  facts.in_capture = capturing();
+  for (int large = 0; large < 2; ++large) {
+    const int pool = large != 0 ? SHMALLOC_STAT_POOL_LARGE : SHMALLOC_STAT_POOL_SMALL;
+    facts.allocated += static_cast<std::uint64_t>(now.allocated[large] - now.freed[large]);
+    facts.asked_for += static_cast<std::uint64_t>(now.requested[large] - now.returned[large]);
+    facts.pools[large].segments = static_cast<std::uint64_t>(numbers.segment[pool].current);
+    facts.pools[large].reserved = static_cast<std::uint64_t>(numbers.reserved_bytes[pool].current);
+    facts.pools[large].active = static_cast<std::uint64_t>(numbers.active_bytes[pool].current);
+    for (const Home *home = middle_.homes(); home != nullptr; home = home->next)
+      facts.pools[large].largest_free = std::max(facts.pools[large].largest_free, home->bins[large].largest());
+  }
+  return facts;
+}
+
+Error BlockCache::out_of_memory(const Wanted &wanted) {
+  const OutOfMemory facts = this->facts(wanted);
+  List<Observer> list;
+  {
+    const std::lock_guard lock(mutex_);
+    list = observers_;
+  }
+  if (list.count > 0) {
+    std::string text;
+    try {
+      text = report_of(facts, description_.name);
+    } catch (const std::bad_alloc &) {
+      text.clear();
+    }
+    for (std::size_t i = 0; i < list.count; ++i) list.of[i].function(facts, text.c_str(), list.of[i].userdata);
+  }
+  return error_of(facts);
+}
+
+}  // namespace shmalloc::caching

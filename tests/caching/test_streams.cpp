@@ -1,0 +1,246 @@
+// Blocks that other streams use: events, captures, and what must not happen in either.
+#include "support.hpp"
+
+namespace {
+
+void a_block_waits_for_its_users(void **) {
+  Fixture at;
+  Block *block = at.allocate(5000, 1);
+  const Address address = block->address;
+  at.share(block, 2);
+  at.free(block);
+  assert_int_equal(at.numbers().pending.current, 1);
+  assert_int_equal(at.numbers().pending_bytes.current, 5120);
+  assert_int_equal(at.numbers().active[0].current, 1);
+  assert_int_equal(at.numbers().allocation[0].current, 0);
+  Block *other = at.allocate(5000, 1);
+  assert_int_not_equal(other->address, address);
+  at.machine.finish(2);
+  Block *third = at.allocate(5000, 1);
+  assert_int_equal(third->address, address);
+  assert_int_equal(at.numbers().pending.current, 0);
+  at.clean();
+}
+
+void it_waits_for_all_of_them(void **) {
+  for (const Stream last : {2, 3, 4}) {
+    Fixture at;
+    Block *block = at.allocate(5000, 1);
+    const Address address = block->address;
+    for (const Stream stream : {2, 3, 4, 3, 2}) at.share(block, stream);
+    at.free(block);
+    for (const Stream stream : {2, 3, 4}) {
+      if (stream != last) at.machine.finish(stream);
+    }
+    assert_int_not_equal(at.allocate(5000, 1)->address, address);
+    at.machine.finish(last);
+    assert_int_equal(at.allocate(5000, 1)->address, address);
+    assert_int_equal(at.machine.calls("record"), 3);
+    at.clean();
+  }
+}
+
+void its_own_stream_is_no_other(void **) {
+  Fixture at;
+  Block *block = at.allocate(5000, 1);
+  const Address address = block->address;
+  at.share(block, 1);
+  at.free(block);
+  assert_int_equal(at.machine.calls("record"), 0);
+  assert_int_equal(at.allocate(5000, 1)->address, address);
+}
+
+// What comes on the stream after the free is nobody's business.
+void only_work_before_the_free_counts(void **) {
+  Fixture at;
+  Block *block = at.allocate(5000, 1);
+  const Address address = block->address;
+  at.share(block, 2);
+  at.free(block);
+  at.machine.launch(2, 1, 1);
+  at.machine.finish(2, 1);
+  assert_int_equal(at.allocate(5000, 1)->address, address);
+}
+
+void a_waiting_block_does_not_merge(void **) {
+  Fixture at;
+  Block *first = at.allocate(8 * kMiB);
+  Block *second = at.allocate(12 * kMiB);
+  at.share(second, 2);
+  at.free(second);
+  at.free(first);
+  at.put_back();
+  const Block *whole = at.allocate(20 * kMiB);
+  assert_int_equal(at.machine.calls("allocate"), 2);
+  at.clean();
+  at.machine.finish(2);
+  assert_int_not_equal(at.allocate(20 * kMiB)->address, whole->address);
+  assert_int_equal(at.machine.calls("allocate"), 2);
+}
+
+void events_are_used_again(void **) {
+  Fixture at;
+  for (int i = 0; i < 100; ++i) {
+    Block *block = at.allocate(5000, 1);
+    at.share(block, 2);
+    at.free(block);
+    at.machine.finish(2);
+  }
+  assert_true(at.machine.calls("create_event") <= 2);
+  assert_int_equal(at.machine.calls("record"), 100);
+  assert_int_equal(at.machine.calls("synchronize"), 0);
+  at.clean();
+}
+
+void only_the_oldest_event_of_a_stream_is_asked(void **) {
+  Fixture at;
+  for (int i = 0; i < 50; ++i) {
+    Block *block = at.allocate(5000, 1);
+    at.share(block, 2);
+    at.free(block);
+  }
+  const long before = at.machine.calls("done");
+  at.allocate(7000, 1);
+  assert_int_equal(at.machine.calls("done") - before, 1);
+}
+
+void in_a_capture_events_wait(void **) {
+  for (const bool told : {false, true}) {
+    Fixture at;
+    Block *block = at.allocate(5000, 1);
+    Block *before = at.allocate(5000, 1);
+    const Address address = block->address;
+    at.share(block, 2);
+    at.share(before, 2);
+    at.free(before);  // recorded before
+    if (told) at.cache.begin_capture();
+    at.machine.capture(2, true);
+    at.free(block);
+    at.machine.finish(2);
+    const Block *other = at.allocate(5000, 1);
+    assert_int_not_equal(other->address, address);
+    assert_int_not_equal(other->address, before->address);
+    bad(at.cache.empty_cache(), SHMALLOC_STATUS_BUSY, "captured");
+    at.clean();
+    // Streams that used it are still waited for after the capture.
+    at.machine.launch(2, address, 5000);
+    at.machine.capture(2, false);
+    if (told) {
+      assert_int_not_equal(at.allocate(5000, 1)->address, address);
+      at.cache.end_capture();
+    }
+    for (int i = 0; i < 3; ++i) assert_int_not_equal(at.allocate(5000, 1)->address, address);
+    at.machine.finish(2);
+    bool found = false;
+    for (int i = 0; i < 3; ++i) found = at.allocate(5000, 1)->address == address || found;
+    assert_true(found);
+    at.clean();
+  }
+}
+
+void memory_can_be_had_in_a_capture(void **) {
+  Fixture at(40 * kMiB);
+  at.free(at.allocate(20 * kMiB, 2));
+  at.put_back();
+  at.machine.capture(1, true);
+  at.allocate(20 * kMiB, 1);
+  at.fails(5 * kMiB, 1);  // nothing can be given back, nor another stream's block taken
+  at.clean();
+  at.machine.capture(1, false);
+  at.allocate(5 * kMiB, 1);
+  at.clean();
+}
+
+// Without events a block waits, and the wait for the whole device counts.
+void without_events_nothing_is_lost(void **) {
+  for (const char *call : {"create_event", "record", "done"}) {
+    Fixture at(20 * kMiB);
+    Block *block = at.allocate(20 * kMiB, 1);
+    at.share(block, 2);
+    at.machine.refuse(call);
+    at.free(block);
+    at.machine.finish(2, 0);
+    assert_int_equal(at.numbers().pending.current, 1);
+    const Block *again = at.allocate(20 * kMiB, 1);
+    assert_int_equal(again->size, 20 * kMiB);
+    assert_int_equal(at.machine.calls("synchronize"), 1);
+    at.clean();
+    at.machine.refuse(call, false);
+  }
+}
+
+void an_event_that_can_be_recorded_later_is(void **) {
+  Fixture at;
+  Block *block = at.allocate(5000, 1);
+  const Address address = block->address;
+  at.share(block, 2);
+  at.machine.refuse("record");
+  at.free(block);
+  assert_int_not_equal(at.allocate(5000, 1)->address, address);
+  at.machine.refuse("record", false);
+  assert_int_not_equal(at.allocate(5000, 1)->address, address);
+  at.machine.finish(2);
+  assert_int_equal(at.allocate(5000, 1)->address, address);
+  at.clean();
+}
+
+// What is freed while somebody waits for the device is not what he waited for: the device may have looked at its streams before.
+void a_wait_counts_for_what_was_freed_before(void **) {
+  for (const bool shared : {false, true}) {
+    Fixture at(40 * kMiB);
+    Block *one = at.allocate(20 * kMiB, 1);
+    Block *two = at.allocate(20 * kMiB, 1);
+    const Address address = two->address;
+    at.share(one, 2);
+    at.free(one);
+    at.machine.after_synchronize = [&] {
+      at.use(two, 1);
+      if (shared) at.share(two, 2);
+      at.free(two);
+      at.machine.after_synchronize = nullptr;
+    };
+    const Block *got = at.allocate(20 * kMiB, 3);
+    assert_int_not_equal(got->address, address);
+    at.clean();
+    // The next wait is for it.
+    at.allocate(20 * kMiB, 3);
+    at.clean();
+  }
+}
+
+void a_wait_ends_no_later_use(void **) {
+  Fixture at;
+  Block *block = at.allocate(20 * kMiB, 1);
+  const Address address = block->address;
+  at.machine.after_synchronize = [&] {
+    at.share(block, 2);
+    at.free(block);
+    at.machine.after_synchronize = nullptr;
+  };
+  good(at.cache.empty_cache());
+  assert_int_equal(at.numbers().pending.current, 1);
+  assert_int_not_equal(at.allocate(20 * kMiB, 1)->address, address);
+  at.clean();
+}
+
+}  // namespace
+
+int main() {
+  choose_mutant();
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(a_block_waits_for_its_users),
+      cmocka_unit_test(it_waits_for_all_of_them),
+      cmocka_unit_test(its_own_stream_is_no_other),
+      cmocka_unit_test(only_work_before_the_free_counts),
+      cmocka_unit_test(a_waiting_block_does_not_merge),
+      cmocka_unit_test(events_are_used_again),
+      cmocka_unit_test(only_the_oldest_event_of_a_stream_is_asked),
+      cmocka_unit_test(in_a_capture_events_wait),
+      cmocka_unit_test(memory_can_be_had_in_a_capture),
+      cmocka_unit_test(without_events_nothing_is_lost),
+      cmocka_unit_test(an_event_that_can_be_recorded_later_is),
+      cmocka_unit_test(a_wait_counts_for_what_was_freed_before),
+      cmocka_unit_test(a_wait_ends_no_later_use),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
