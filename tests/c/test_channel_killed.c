@@ -3,6 +3,11 @@
 
 /* Where a child dies by itself. */
 static int steps_left; /* 0: never */
+#ifndef SHMALLOC_PATIENCE
+#define SHMALLOC_PATIENCE 20
+#endif
+enum { kPatience = SHMALLOC_PATIENCE }; /* seconds; a mistake that ends in waiting needs fewer */
+
 #ifdef SHMALLOC_KILL_POINTS
 void shmalloc_kill_point(void);
 void shmalloc_kill_point(void) {
@@ -41,7 +46,7 @@ static void producers_are_killed(void **state) {
     shmalloc_status end;
     uint32_t next[2] = {0, 0};
     const int kill_at = (int)(rand_r(&seed) % 400);
-    alarm(20); /* Who waits for the dead waits for ever. */
+    alarm(kPatience); /* Who waits for the dead waits for ever. */
     for (int n = 0; receive_note(channel, &note, &end); ++n) {
       assert_true(note.producer < 2 && note.number >= next[note.producer]);
       next[note.producer] = note.number + 1;
@@ -79,7 +84,7 @@ static void consumers_are_killed(void **state) {
     shmalloc_allocator *pool = make_pool();
     shmalloc_channel *channel = make_channel(8);
     uint32_t *seen = mmap(NULL, COUNT * sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    alarm(20);
+    alarm(kPatience);
     /* The third comes when the first is dead, perhaps at his place before anybody has noticed. */
     pid_t children[3] = {0, 0, 0};
     const uint32_t kill_at = rand_r(&seed) % 1000;
@@ -93,7 +98,7 @@ static void consumers_are_killed(void **state) {
           if (children[i] != 0) continue;
           struct note note;
           shmalloc_status end;
-          alarm(20);
+          alarm(kPatience);
           if (i == 0) may_die((uint32_t)round);
           while (receive_note(channel, &note, &end)) __atomic_fetch_add(&seen[note.number], 1, __ATOMIC_SEQ_CST);
           _exit(end == SHMALLOC_STATUS_CLOSED ? 0 : 1);
