@@ -56,8 +56,7 @@ Result<shmalloc_tensor> complete(const shmalloc_tensor &wanted, std::size_t size
   return tensor;
 }
 
-// Whether it has any elements, if all of them lie in the storage.
-Result<bool> check_inside(const shmalloc_tensor &tensor, std::size_t size) {
+Result<void> check_inside(const shmalloc_tensor &tensor, std::size_t size) {
   const std::optional<Extent> extent = extent_of(tensor);
   if (!extent) {
     return fail(SHMALLOC_STATUS_INVALID, 0,
@@ -70,7 +69,7 @@ Result<bool> check_inside(const shmalloc_tensor &tensor, std::size_t size) {
         static_cast<unsigned long long>(extent->before), static_cast<unsigned long long>(extent->after),
         static_cast<unsigned long long>(tensor.offset), size);
   }
-  return extent->after != 0;
+  return {};
 }
 
 // The pin that a tensor is owed: for writing, unless that is refused and reading will do.
@@ -109,7 +108,7 @@ Result<Managed *> export_tensor(Storage &storage, const shmalloc_tensor &wanted)
 
   std::int64_t bytes = 0;
   SHMALLOC_TRY(tensor, complete(wanted, storage.size(), &bytes));
-  SHMALLOC_TRY(any, check_inside(tensor, storage.size()));
+  SHMALLOC_CHECK(check_inside(tensor, storage.size()));
   std::copy_n(tensor.shape, tensor.ndim, made->shape);
   if (tensor.strides != nullptr)
     std::copy_n(tensor.strides, tensor.ndim, made->strides);
@@ -119,7 +118,8 @@ Result<Managed *> export_tensor(Storage &storage, const shmalloc_tensor &wanted)
   // The address is that of the first element: not every consumer looks at byte_offset.
   auto *start = static_cast<unsigned char *>(storage.data());
   wire::DlTensor &out = made->managed.tensor;
-  out.data = any ? start + tensor.offset : nullptr;
+  // One without elements has an address, too: PyTorch gives back no tensor whose address is NULL.
+  out.data = start != nullptr ? start + tensor.offset : nullptr;
   out.device_type = wire::kDlCpu;
   out.ndim = tensor.ndim;
   out.code = tensor.code;
