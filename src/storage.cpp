@@ -1,6 +1,7 @@
 #include "storage/storage.hpp"
 
 #include <cstdio>
+#include <cstring>
 
 #include "allocators/direct/direct.hpp"
 #include "allocators/map/map.hpp"
@@ -12,6 +13,16 @@
 using namespace shmalloc;  // NOLINT(google-build-using-namespace)
 
 namespace {
+
+// All defaults: languages with options pass parameters always.
+bool asks_for_nothing(const shmalloc_storage_params *params) {
+  if (params == nullptr) return true;
+  if (params->struct_size != sizeof *params) return false;
+  shmalloc_storage_params nothing{};
+  nothing.struct_size = sizeof nothing;
+  nothing.fd = params->fd;  // Read with FROMFD only.
+  return std::memcmp(params, &nothing, sizeof nothing) == 0;
+}
 
 // By itself, so that the common case below has nothing to set up.
 [[gnu::noinline]] shmalloc_status create_slowly(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,
@@ -56,7 +67,7 @@ shmalloc_status shmalloc_storage_create(shmalloc_allocator *allocator, size_t si
                                         shmalloc_error *err) {
   // The common case, with a look at what can't be left out: nothing here fails, so nothing has to be undone.
   Allocator *from = nullptr;
-  if (params == nullptr && out_storage != nullptr) [[likely]]
+  if (out_storage != nullptr && asks_for_nothing(params)) [[likely]]
     from = allocator != nullptr ? unwrap(allocator) : Allocator::current_quickly();
   if (from != nullptr && !behind()) [[likely]] {
     if (SharedAllocator *pool = SharedAllocator::of(from); pool != nullptr) {

@@ -20,24 +20,23 @@ typedef enum shmalloc_tensor_flags {
 } shmalloc_tensor_flags;
 
 /** How the bytes of a storage are seen as an array. Input of an export, output of an import. All zero but for struct_size: a vector of bytes,
- *  all of the storage. Of an import, shape and strides are the tensor's own: copy them before the storage is shared, closed or released. */
+ *  all of the storage. Of an import, shape and strides are the tensor's own: copy them before the storage is shared, closed or
+ *  released. */
 typedef struct shmalloc_tensor {
   size_t struct_size;
-  const int64_t *shape; /**< (array ndim)(copied)(nullable) elements in each dimension; not negative */
-  const int64_t
-      *strides;      /**< (array ndim)(copied)(nullable) elements from one index to the next, any sign; NULL: the last index is the
-                               fastest and nothing lies between */
-  uint64_t offset;   /**< bytes from the storage's first to the element whose indices are all 0 */
-  int32_t ndim;      /**< dimensions, at most 64; 0 is one element if `bits` is not 0 */
-  uint32_t flags;    /**< shmalloc_tensor_flags */
-  uint8_t code;      /**< DLPack's DLDataTypeCode: 0 int, 1 unsigned, 2 float, 4 bfloat, 5 complex, 6 bool, .. */
-  uint8_t bits;      /**< of one lane; 0 with code, lanes and ndim 0: a vector of bytes */
-  uint16_t lanes;    /**< 0: 1 */
-  uint32_t reserved; /**< 0 */
+  const int64_t *shape;   /**< (array ndim)(copied)(nullable) elements in each dimension; not negative */
+  const int64_t *strides; /**< (array ndim)(copied)(nullable) elements from an index to the next, any sign; NULL: as C has arrays */
+  uint64_t offset;        /**< bytes from the storage's first to the element whose indices are all 0 */
+  int32_t ndim;           /**< dimensions, at most 64; 0 is one element if `bits` is not 0 */
+  uint32_t flags;         /**< shmalloc_tensor_flags */
+  uint8_t code;           /**< DLPack's DLDataTypeCode: 0 int, 1 unsigned, 2 float, 4 bfloat, 5 complex, 6 bool, .. */
+  uint8_t bits;           /**< of one lane; 0 with code, lanes and ndim 0: a vector of bytes */
+  uint16_t lanes;         /**< 0: 1 */
+  uint32_t reserved;      /**< 0 */
 } shmalloc_tensor;
 
 /** @brief A tensor over a storage's bytes, for any DLPack consumer. It holds a pin on the storage until its deleter is called, which any
- *  thread may do, and a finalizer.
+ *  thread may do, a finalizer too.
  *  @param storage (retained) until the deleter
  *  @param tensor (copied)(nullable) NULL: all its bytes; read-only memory is READ_ONLY whether asked for or not
  *  @param out_managed (owned) give it back by its deleter, or to a consumer, who does so

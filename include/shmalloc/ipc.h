@@ -89,7 +89,8 @@ typedef struct shmalloc_handle_info {
 
 /** @brief Make a handle: bytes from which any number of other processes of this machine open the same storage. It is good as long as
  *  this process holds the storage, and for its time to live after that, but no longer than this process lives, unless the object has a
- *  name, or the importer has its segment open already. Memory that only an export keeps is given back by the first call marked +cb after that time; shmalloc_allocator_trim is one.
+ *  name, or the importer has its segment open already. Memory that only an export keeps is given back by the first call marked +cb
+ *  after that time; shmalloc_allocator_trim is one.
  *  @param storage (retained)
  *  @param params (copied)(nullable) NULL: native, writable, with the allocator's time to live
  *  @param bytes (array *inout_length)(nullable) where to write; SHMALLOC_HANDLE_MAX is always enough

@@ -36,6 +36,15 @@ static void *make_and_release(void *argument) {
   return NULL;
 }
 
+static uint64_t live_storages(void) {
+  shmalloc_allocator_info info = SHMALLOC_INIT(shmalloc_allocator_info);
+  shmalloc_allocator *current = NULL;
+  OK(shmalloc_allocator_get_current(0, &current, err));
+  OK(shmalloc_allocator_get_info(current, &info, err));
+  shmalloc_allocator_release(current);
+  return info.live_storages;
+}
+
 static void what_is_found_is_held(void **state) {
   (void)state;
   settle();
@@ -78,15 +87,10 @@ static void what_is_found_is_held(void **state) {
     assert_null(failed);
   }
   printf("# %ld of %ld looks found one\n", found, looks);
-  shmalloc_allocator_info info = SHMALLOC_INIT(shmalloc_allocator_info);
-  shmalloc_allocator *current = NULL;
-  OK(shmalloc_allocator_get_current(0, &current, err));
-  OK(shmalloc_allocator_get_info(current, &info, err));
-  assert_int_equal(info.live_storages, 0);
-  shmalloc_allocator_release(current);
+  assert_int_equal(live_storages(), 0);
 }
 
-/* Threads come and go: what they kept serves others, and looking for an address waits for none of them. */
+/* Threads come and go in the middle of releases: looking for an address waits for none that is gone, and nothing stays counted. */
 static void threads_come_and_go(void **state) {
   (void)state;
   for (int round = 0; round < 50; ++round) {
@@ -101,6 +105,7 @@ static void threads_come_and_go(void **state) {
     shmalloc_storage_release(storage);
     atomic_store(&stop, true);
     pthread_join(maker, NULL);
+    assert_int_equal(live_storages(), 0);
   }
 }
 

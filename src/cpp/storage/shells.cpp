@@ -226,7 +226,7 @@ Result<Ref<Storage>> Storage::hold_shared(Segment *segment, const Ticket &ticket
   return Ref<Storage>(*shell);
 }
 
-// A last reference is given back by a look and a store instead of an atomic instruction, which would be half of the whole release. That may
+// A last reference is given back by a look and a store instead of an atomic instruction, which is the dearest part of a release. That may
 // be, for nobody can make a second one of a last one but find_shared, which looks for storages that it has no reference to: it says so,
 // fences all threads, and waits for those that had begun before.
 bool Storage::release_quickly() {

@@ -60,6 +60,9 @@ pub struct ChannelInfo {
     pub closed: bool,
 }
 
+/// Bytes of a record, unless the channel was made for longer ones.
+const USUAL_RECORD: usize = 32;
+
 /// What a new channel is like.
 #[derive(Clone, Debug, Default)]
 #[must_use]
@@ -211,8 +214,15 @@ impl Channel {
     }
 
     fn receive_within(&self, time: Time) -> Result<Message> {
-        let mut record = vec![0; self.info()?.record_size];
-        let (storage, length) = self.receive_into(&mut record, time)?;
+        // Most records are short, and asking how long they may be looks at every process that has the channel.
+        let mut record = vec![0; USUAL_RECORD];
+        let (storage, length) = match self.receive_into(&mut record, time) {
+            Err(error) if error.status() == Status::NoSpace => {
+                record.resize(self.info()?.record_size, 0);
+                self.receive_into(&mut record, time)?
+            }
+            received => received?,
+        };
         record.truncate(length);
         Ok(Message { storage, record })
     }
