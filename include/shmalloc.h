@@ -43,16 +43,18 @@
  *     `+cb`: your callbacks may run, on this thread, with no lock held, before it returns. No callback runs at any other time, but
  *     that a log listener may run in any call that is not a leaf. Calls marked +cb begin with the releases that finalizers put off.
  *     A `wait` that a signal handler interrupts returns INTERRUPTED, if nothing was taken or sent yet: call again.
- *   The library prints nothing, aborts never, sets no signal handler, starts no thread, and has no last error per thread.
+ *   The library prints nothing, aborts never, sets no signal handler, starts no thread but those of streams on HOST_STREAMS devices, and has no last
+ *   error per thread.
  *   Descriptors you pass in are duplicated; descriptors you get are yours and close-on-exec.
  *   Fork at any time, other threads inside the library included: the child may use the host storages it inherited and release
- *   anything; what the parent holds stays as it is.
+ *   anything; what the parent holds stays as it is. Devices and their memory are not inherited.
  *
  * WHERE THINGS STAND, AND WHERE LATER ONES WILL
  *   base.h       status, error, version, log, finalizers
- *   device.h     what a device is and offers                 (streams and custom devices will join it)
- *   allocator.h  kinds, settings, current allocator, trim    (allocate/deallocate, observe, suspend)
- *   storage.h    make, ask, pin, copy, share, grow, seal     (record_stream, events)
+ *   device.h     what a device is and offers, streams, events, copies
+ *   backend.h    a device of your own
+ *   allocator.h  kinds, settings, current allocator, trim, memory by address, observers   (pools, suspend)
+ *   storage.h    make, ask, pin, copy, share, grow, seal
  *   ipc.h        handles, sockets                            (device memory uses the same calls)
  *   channel.h    queues of storages between processes
  *   machine.h    what is shared on this machine, and taking it back
@@ -62,6 +64,7 @@
 #define SHMALLOC_H
 
 #include "shmalloc/allocator.h"
+#include "shmalloc/backend.h"
 #include "shmalloc/base.h"
 #include "shmalloc/channel.h"
 #include "shmalloc/device.h"

@@ -11,13 +11,14 @@ extern "C" {
 
 /** How memory is carved into storages. */
 typedef enum shmalloc_allocator_kind {
-  SHMALLOC_ALLOCATOR_KIND_DEFAULT = 0, /**< of the host: the best for sharing that is built in; nothing may depend on which */
+  SHMALLOC_ALLOCATOR_KIND_DEFAULT = 0, /**< of the host: the best for sharing, nothing may depend on which; of devices: CACHING */
   SHMALLOC_ALLOCATOR_KIND_DIRECT =
       1,                           /**< one allocation a storage; on the host: private memory, which shmalloc_storage_share moves */
   SHMALLOC_ALLOCATOR_KIND_MAP = 2, /**< one mapping a storage: memfd, POSIX shm object, file, descriptor, huge pages */
   SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED = 3, /**< a POSIX shm object that begins with PyTorch's 64 bytes of reference count */
   SHMALLOC_ALLOCATOR_KIND_SHARED =
       4, /**< many storages in few large segments: no descriptor and, once a process has the segment, no system call for each */
+  SHMALLOC_ALLOCATOR_KIND_CACHING = 5, /**< of devices: blocks of few segments, which serve again in the order of their streams */
   SHMALLOC_ALLOCATOR_KIND_FORCE32 = 0x7fffffff
 } shmalloc_allocator_kind;
 
@@ -47,7 +48,19 @@ typedef enum shmalloc_allocator_flags {
  *    named          SHARED: 1: segments are shm objects with unguessable names, which lead to them from everywhere on the machine. No huge
  *                   pages then, and a peer that cuts such an object short makes everybody who touches it raise SIGBUS, calls of
  *                   shmalloc on its storages included: for peers that you trust (0)
- *  Keys that a kind does not have are INVALID for it. numa_node, prefix, mode and export_ttl_ms go with SHARED too. */
+ *  Keys that a kind does not have are INVALID for it. numa_node, prefix, mode and export_ttl_ms go with SHARED too.
+ *
+ *  CACHING has PyTorch's keys. A text changes what it names and nothing else, whenever it comes; spaces do not count.
+ *    max_split_size_mb             MiB, at least large_segment_size_mb; larger blocks are not split; unlimited (unlimited)
+ *    max_non_split_rounding_mb     MiB, at least large_segment_size_mb: how much larger than asked for such a block may be (20)
+ *    large_segment_size_mb         MiB, more than 10: what is asked of the device for blocks of 1 to 10 MiB (20)
+ *    roundup_power2_divisions      a power of two: sizes are rounded up to so many steps between powers of two; or [MiB:n,..,>:n] by
+ *                                  size; 0: multiples of 512 (0)
+ *    garbage_collection_threshold  part of the limit (or, without one, of the device) from which segments long unused go back, below 1;
+ *                                  0: never (0)
+ *    per_process_memory_fraction   part of the device's memory that may be had from it, 0 to 1 (1)
+ *    backend:native, expandable_segments:False, release_lock_on_cudamalloc:True, graph_capture_record_stream_reuse:False and
+ *    throw_on_cudamalloc_oom:False are taken, and say what is so anyway; their other values are INVALID. */
 typedef struct shmalloc_allocator_params {
   size_t struct_size;
   shmalloc_device device;
@@ -76,7 +89,9 @@ typedef enum shmalloc_trim_flags {
   SHMALLOC_TRIM_DEFERRED = 1, /**< do what shmalloc_release_deferred put off */
   SHMALLOC_TRIM_EXPIRED = 2,  /**< give back what only exports past their time to live keep */
   SHMALLOC_TRIM_FREE = 4 /**< kind SHARED: give free memory back, what the dead held included; without an allocator also unmap what
-                                   others made and nothing here uses. What other threads keep ready goes at their end */
+                                   others made and nothing here uses. What other threads keep ready goes at their end.
+                                   Kind CACHING: wait for the device, then give back what is not in use (PyTorch's empty_cache), all
+                                   threads' included; keep_bytes does not count. BUSY while a stream is captured */
 } shmalloc_trim_flags;
 
 /** @brief Make an allocator.
@@ -141,6 +156,127 @@ SHMALLOC_API shmalloc_status shmalloc_allocator_get_config(shmalloc_allocator *a
  *  @return OK.  Threading: any. Call: work +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t what, uint64_t keep_bytes,
                                                      uint64_t *out_bytes, shmalloc_error *err);
+
+/* ---- kind CACHING: memory by address, for plug points ---- */
+
+/** @brief Memory of a device by its address, for work on a stream. What was given back on that stream may be had again at once: in its
+ *  order nobody uses it any more. A storage (shmalloc_storage_create) is the same with an owner.
+ *  @param allocator (borrowed)
+ *  @param size bytes, rounded up as the settings say; 0: the address is 0, and nothing is allocated
+ *  @param stream of the first use
+ *  @param out_address (out) a multiple of 512, or of the device's alignment if that is less
+ *  @return OK; NO_MEMORY, with what stands in the way.  Threading: any. Call: wait +cb. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_allocate(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,
+                                                         shmalloc_address *out_address, shmalloc_error *err);
+
+/** @brief Give memory back, in the order of its streams: work that was queued until now is done before anybody else has it.
+ *  @param allocator (borrowed) that gave it
+ *  @param address that shmalloc_allocator_allocate gave; 0: nothing happens
+ *  @param stream where it was used last: a stream other than its own is noted as shmalloc_allocator_record_stream does;
+ *  SHMALLOC_STREAM_OWN: its own, or those that were noted
+ *  @return OK, in a forked child too, where nothing happens; NOT_FOUND: no block in use begins there.
+ *  Threading: any. Call: work. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_deallocate(shmalloc_allocator *allocator, shmalloc_address address,
+                                                           shmalloc_stream stream, shmalloc_error *err);
+
+/** @brief Another stream uses this memory: what is queued there when it is given back is done before anybody else has it.
+ *  @param allocator (borrowed) that gave it
+ *  @param address where a block in use begins; a storage's too
+ *  @param stream that uses it
+ *  @return OK; NOT_FOUND: no block in use begins there.  Threading: any. Call: work. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_record_stream(shmalloc_allocator *allocator, shmalloc_address address,
+                                                              shmalloc_stream stream, shmalloc_error *err);
+
+/** @brief What the device gave in one piece, of which this memory is a part: what IPC handles of a device speak of.
+ *  @param allocator (borrowed) that gave it
+ *  @param address where a block in use begins; a storage's too
+ *  @param out_base (out) first byte of the segment
+ *  @param out_size (out) its bytes
+ *  @return OK; NOT_FOUND: no block in use begins there.  Threading: any. Call: work. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_get_base(shmalloc_allocator *allocator, shmalloc_address address,
+                                                         shmalloc_address *out_base, uint64_t *out_size, shmalloc_error *err);
+
+/** What an allocator of kind CACHING could give. Output. */
+typedef struct shmalloc_cache_info {
+  size_t struct_size;
+  uint64_t largest;   /**< bytes: what might be had in one piece: the largest cached block, or all that the device has */
+  uint64_t cached;    /**< bytes that were had from the device and are not in use, those that wait for streams not included */
+  uint64_t available; /**< bytes that the device has */
+  uint64_t total;     /**< bytes of the device */
+} shmalloc_cache_info;
+
+/** @brief What might be had, and what is cached.
+ *  @param allocator (borrowed)
+ *  @param out_info (out) struct_size set by the caller
+ *  @return OK.  Threading: any. Call: work. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_get_cache_info(shmalloc_allocator *allocator, shmalloc_cache_info *out_info,
+                                                               shmalloc_error *err);
+
+/** Settings of kind CACHING by fields, with the meanings of the keys of `config`. Input. A field that is 0 stays as it is. */
+typedef struct shmalloc_caching_params {
+  size_t struct_size;
+  uint64_t max_split_size;         /**< bytes, whole MiB; UINT64_MAX: unlimited */
+  uint64_t max_non_split_rounding; /**< bytes, whole MiB */
+  uint64_t large_segment_size;     /**< bytes, whole MiB */
+  uint32_t garbage_collection_ppm; /**< garbage_collection_threshold in millionths, less than 10^6; UINT32_MAX: never */
+  uint32_t memory_ppm;             /**< per_process_memory_fraction in millionths, at most 10^6; UINT32_MAX: nothing may be had */
+  uint32_t roundup_divisions[16];  /**< of sizes from 2^n MiB; the first of smaller, the last of larger ones too; 1: none */
+} shmalloc_caching_params;
+
+/** @brief Change settings by fields: all that are not 0, or none.
+ *  @param allocator (borrowed)
+ *  @param params (copied)
+ *  @return OK; INVALID: names the field.  Threading: any. Call: work. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_configure_caching(shmalloc_allocator *allocator,
+                                                                  const shmalloc_caching_params *params, shmalloc_error *err);
+
+/** What observers hear of, as bits. */
+typedef enum shmalloc_notice_flags {
+  SHMALLOC_NOTICE_MEMORY_LOW = 1,   /**< nothing cached fits: before the device is asked. Who gives memory back now answers 1 */
+  SHMALLOC_NOTICE_OUT_OF_MEMORY = 2 /**< an allocation fails, after all was tried */
+} shmalloc_notice_flags;
+
+/** What an observer hears. */
+typedef struct shmalloc_notice {
+  size_t struct_size;
+  const char *report; /**< (borrowed) OUT_OF_MEMORY: lines for people, what is used by whom and what would help; else empty */
+  shmalloc_device device;
+  uint64_t allocator_id;
+  shmalloc_stream stream;
+  uint64_t requested;     /**< bytes, as they were asked for */
+  uint64_t rounded;       /**< bytes of the block that is wanted */
+  uint64_t total;         /**< bytes of the device */
+  uint64_t available;     /**< bytes that the device says it has; UINT64_MAX: it does not say */
+  uint64_t limit;         /**< bytes that the settings let be had from it */
+  uint64_t reserved;      /**< bytes that were had from it */
+  uint64_t allocated;     /**< bytes in use */
+  uint64_t pending;       /**< bytes given back that wait for streams */
+  uint64_t largest_free;  /**< bytes of the largest cached block */
+  int32_t kind;           /**< one of shmalloc_notice_flags */
+  uint32_t fragmentation; /**< percent of what is cached that is not in the largest block */
+} shmalloc_notice;
+
+/** Hears of something. Runs on the thread whose call it is, on several at once, with no lock held, and may call shmalloc, but not
+ *  shmalloc_allocator_unobserve of itself. Must not unwind. Its answer counts for MEMORY_LOW: 1 if it gave memory back. */
+typedef int32_t (*shmalloc_observer_fn)(const shmalloc_notice *notice, void *userdata);
+
+/** @brief Hear what happens in an allocator.
+ *  @param allocator (borrowed)
+ *  @param kinds shmalloc_notice_flags: of what
+ *  @param fn (retained) until it is taken off, or the allocator ends
+ *  @param userdata (adopted)(nullable) passed to fn
+ *  @param destroy_fn (nullable) gives userdata back; runs on failure too
+ *  @param out_id (out) for shmalloc_allocator_unobserve
+ *  @return OK; NO_SPACE: 16 observe it already; UNSUPPORTED: not of kind CACHING.  Threading: any. Call: work +cb. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_observe(shmalloc_allocator *allocator, uint32_t kinds, shmalloc_observer_fn fn,
+                                                        void *userdata, shmalloc_destroy_fn destroy_fn, uint64_t *out_id,
+                                                        shmalloc_error *err);
+
+/** @brief Hear no more. When this returns, no call to the observer runs any more, and its destroy_fn has run.
+ *  @param allocator (borrowed)
+ *  @param id that shmalloc_allocator_observe gave
+ *  @return OK; NOT_FOUND; BUSY: called by the observer itself.  Threading: any. Call: wait +cb. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_allocator_unobserve(shmalloc_allocator *allocator, uint64_t id, shmalloc_error *err);
 
 #ifdef __cplusplus
 }

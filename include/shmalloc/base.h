@@ -42,6 +42,11 @@ typedef struct shmalloc_channel shmalloc_channel;     /**< a queue of storages b
 /** A stream of a device (a CUstream, as a number); host memory ignores it. Numbers from 0xffffffffffffff00 are reserved. */
 typedef uint64_t shmalloc_stream;
 #define SHMALLOC_STREAM_DEFAULT 0
+#define SHMALLOC_STREAM_OWN \
+  0xffffffffffffffffULL /**< the one that the memory was made for, where a call says that it may be given */
+
+/** An event of a device (a CUevent, as a number); 0 is none. */
+typedef uint64_t shmalloc_event;
 
 /** Of every timeout and time to live: what is usual there, no end, no time at all. Positive numbers are nanoseconds. */
 #define SHMALLOC_TIME_DEFAULT 0

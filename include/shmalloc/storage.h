@@ -113,7 +113,8 @@ typedef enum shmalloc_access {
 /** @brief Make a storage. Its blocks are reserved before it is handed out: a full file system is an error here, not a SIGBUS later.
  *  @param allocator (retained)(nullable) NULL: the current one of the host, whose storages can be exported
  *  @param size bytes; 0: what exists, for a named object or a descriptor; else an empty storage, whose data is NULL
- *  @param stream of the first use; ignored on the host
+ *  @param stream of the first use; ignored on the host. On a device the last release gives the memory back in the order of this stream
+ *  and of those that shmalloc_storage_record_stream named
  *  @param params (copied)(nullable) NULL: the allocator's defaults
  *  @param out_storage (owned) one reference
  *  @return OK; NO_SPACE: the mount, the descriptor table or the map table is full, and the message has its size; EXISTS; NOT_FOUND;
@@ -211,6 +212,12 @@ SHMALLOC_API shmalloc_status shmalloc_storage_get_name(shmalloc_storage *storage
  *  @return OK; NO_SPACE with the length set.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_make_name(const char *prefix, char *text, size_t *inout_length, shmalloc_error *err);
 
+/** @brief Another stream uses this storage: what is queued there at the last release is done before anybody else has the memory.
+ *  @param storage (borrowed)
+ *  @param stream of its device that uses it; the one that it was made for needs no note, and on the host nothing does
+ *  @return OK; CLOSED.  Threading: any. Call: work. Since: 0.1 */
+SHMALLOC_API shmalloc_status shmalloc_storage_record_stream(shmalloc_storage *storage, shmalloc_stream stream, shmalloc_error *err);
+
 /* ---- views ---- */
 
 /** @brief Pin: a reference that also keeps the bytes where they are. What a slice, memoryview or tensor over the bytes holds.
@@ -235,18 +242,20 @@ SHMALLOC_API void shmalloc_storage_unpin(shmalloc_storage *storage, shmalloc_acc
 /** Bits of shmalloc_storage_copy's flags. */
 typedef enum shmalloc_copy_flags {
   SHMALLOC_COPY_NON_BLOCKING =
-      1 /**< return once it is queued on the stream; copies between host memories are done on return anyway */
+      1 /**< return once it is queued on the stream; copies between host memories are done on return anyway, and those of devices without
+             CALL from and to the host's memory */
 } shmalloc_copy_flags;
 
-/** @brief Copy bytes from one storage to another, or within one. A storage that a peer truncates meanwhile is an error, not a SIGBUS.
- *  @param dst (borrowed) with NON_BLOCKING held until the stream has passed the copy; so is src
+/** @brief Copy bytes from one storage to another, or within one, on the host, on a device, between the two, and between devices that are
+ *  peers. A storage that a peer process truncates meanwhile is an error, not a SIGBUS, as long as both are the host's.
+ *  @param dst (borrowed) with NON_BLOCKING held until the stream has passed the copy; so is src. In a capture the host's is held by you
  *  @param dst_offset bytes
  *  @param src (borrowed)
  *  @param src_offset bytes
  *  @param size bytes; SHMALLOC_SIZE_ALL: all that follow the offsets, and then both must be as long
- *  @param stream to queue it on; ignored between host memories
+ *  @param stream to queue it on, of the device of dst, or of src if dst is the host's; ignored between host memories
  *  @param flags shmalloc_copy_flags
- *  @return OK; INVALID: out of bounds, or not as long; PERMISSION: dst is read-only; CLOSED; STALE: a peer truncated one of them; BUSY: one
+ *  @return OK; INVALID: out of bounds, or not as long, or overlapping on a device; UNSUPPORTED: no way leads from the one to the other; PERMISSION: dst is read-only; CLOSED; STALE: a peer truncated one of them; BUSY: one
  *  is being moved right now.  Threading: any. Call: wait. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_copy(shmalloc_storage *dst, size_t dst_offset, shmalloc_storage *src,
                                                    size_t src_offset, size_t size, shmalloc_stream stream, uint32_t flags,
