@@ -91,7 +91,13 @@ class DeviceOf final : public Device {
     return backend_.fill(to, value, size, stream);
   }
 
-  bool calls() const override { return Calling<B>; }
+  bool calls() const override {
+    if constexpr (requires { backend_.calls(); }) {
+      return backend_.calls();  // It depends on the device.
+    } else {
+      return Calling<B>;
+    }
+  }
   Result<void> call([[maybe_unused]] Stream stream, [[maybe_unused]] Function function, [[maybe_unused]] void *argument) override {
     if constexpr (Calling<B>) {
       return backend_.call(stream, function, argument);
