@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "allocators/caching/caching_allocator.hpp"
 #include "base/text.hpp"
 #include "boundary.hpp"
 #include "channel/ring.hpp"
@@ -34,11 +35,7 @@ void shmalloc_allocator_release(shmalloc_allocator *allocator) {
 shmalloc_status shmalloc_allocator_get_current(shmalloc_device device, shmalloc_allocator **out_allocator, shmalloc_error *err) {
   return guard_work(err, [&]() -> Result<void> {
     if (out_allocator == nullptr) return missing("out_allocator");
-    if (device != SHMALLOC_DEVICE_HOST) {
-      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "device %#llx: this version of shmalloc has host memory only",
-                  static_cast<unsigned long long>(device));
-    }
-    SHMALLOC_TRY(current, Allocator::current());
+    SHMALLOC_TRY(current, Allocator::current(device));
     *out_allocator = wrap(current.take());
     return {};
   });
@@ -57,7 +54,7 @@ shmalloc_status shmalloc_allocator_get_info(shmalloc_allocator *allocator, shmal
     SHMALLOC_CHECK(check_sized(out_info, sizeof(shmalloc_allocator_info), "out_info"));
     SHMALLOC_TRY(self, allocator_or_current(allocator));
     shmalloc_allocator_info info{};
-    info.device = SHMALLOC_DEVICE_HOST;
+    info.device = self->device();
     info.id = self->id();
     info.references = self->references() - 1;  // Not counting the one that this call took.
     info.live_storages = self->live_storages();
@@ -84,8 +81,8 @@ shmalloc_status shmalloc_allocator_get_config(shmalloc_allocator *allocator, con
                                               shmalloc_error *err) {
   return guard_work(err, [&]() -> Result<void> {
     SHMALLOC_TRY(self, allocator_or_current(allocator));
-    if (key == nullptr) return put_text(format_settings(self->settings(), self->keys()), text, inout_length, "the settings");
-    SHMALLOC_TRY(value, format_setting(self->settings(), key, self->keys()));
+    if (key == nullptr) return put_text(self->all_settings(), text, inout_length, "the settings");
+    SHMALLOC_TRY(value, self->setting(key));
     return put_text(value, text, inout_length, "the setting");
   });
 }
@@ -111,8 +108,14 @@ shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocator, uint32_t 
     if ((what & SHMALLOC_TRIM_FREE) != 0) {
       Ring::sweep_all(true);
       SharedAllocator::end_orphans();
-      bytes += trimmed != nullptr ? trimmed->trim(keep_bytes) : Heap::trim_all(keep_bytes);
-      if (trimmed == nullptr) bytes += Segment::maintain(true, Heap::clear_up_all(true));
+      if (trimmed != nullptr) {
+        SHMALLOC_TRY(freed, trimmed->trim(keep_bytes));
+        bytes += freed;
+      } else {
+        bytes += Heap::trim_all(keep_bytes);
+        bytes += Segment::maintain(true, Heap::clear_up_all(true));
+        bytes += CachingAllocator::trim_all();
+      }
     }
     if (out_bytes != nullptr) *out_bytes = bytes;
     return {};

@@ -70,6 +70,12 @@ shmalloc_status guard_work(shmalloc_error *err, Function body) noexcept {
   });
 }
 
+inline Result<void> check_stream(shmalloc_stream stream) {
+  if (stream < 0xffffffffffffff00) return {};
+  return fail(SHMALLOC_STATUS_INVALID, 0, "stream %#llx is a reserved number, which means nothing here",
+              static_cast<unsigned long long>(stream));
+}
+
 // The allocator that a caller meant; the host's current one for NULL.
 inline Result<Ref<Allocator>> allocator_or_current(shmalloc_allocator *allocator) {
   if (allocator == nullptr) return Allocator::current();

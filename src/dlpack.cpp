@@ -55,8 +55,8 @@ shmalloc_status import_as(Managed *managed, shmalloc_tensor *out_tensor, shmallo
   shmalloc_adopt_params params{};
   params.struct_size = sizeof params;
   params.access = (tensor.flags & SHMALLOC_TENSOR_READ_ONLY) != 0 ? SHMALLOC_ACCESS_READ : SHMALLOC_ACCESS_WRITE;
-  const shmalloc_status status = shmalloc_storage_adopt(SHMALLOC_DEVICE_HOST, reinterpret_cast<std::uintptr_t>(span.data),
-                                                        span.size, &params, managed, give_back<Managed>, out_storage, err);
+  const shmalloc_status status = shmalloc_storage_adopt(span.device, reinterpret_cast<std::uintptr_t>(span.data), span.size,
+                                                        &params, managed, give_back<Managed>, out_storage, err);
   if (status == SHMALLOC_STATUS_OK && out_tensor != nullptr) write_sized(out_tensor, tensor);
   return status;
 }

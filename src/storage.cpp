@@ -7,6 +7,7 @@
 #include "allocators/map/map.hpp"
 #include "base/text.hpp"
 #include "boundary.hpp"
+#include "device/registry.hpp"
 #include "shmalloc/storage.h"
 #include "storage/copy.hpp"
 
@@ -41,6 +42,7 @@ bool asks_for_nothing(const shmalloc_storage_params *params) {
                   static_cast<unsigned long long>(known.alignment));
     }
     SHMALLOC_TRY(chosen, allocator_or_current(allocator));
+    if (chosen->device() != SHMALLOC_DEVICE_HOST) SHMALLOC_CHECK(check_stream(stream));
     if (SharedAllocator *pool = SharedAllocator::of(chosen.get()); pool != nullptr) {
       SHMALLOC_TRY(pooled, SharedAllocator::pooled(size, known));
       if (pooled) {
@@ -52,7 +54,7 @@ bool asks_for_nothing(const shmalloc_storage_params *params) {
       }
     }
     SHMALLOC_TRY(storage, chosen->recorder().watch(size, stream, [&]() -> Result<Ref<Storage>> {
-      SHMALLOC_TRY(memory, chosen->make(size, known));
+      SHMALLOC_TRY(memory, chosen->make(size, stream, known));
       return Storage::make(std::move(memory), Ref<Allocator>::retain(chosen.get()), chosen->kind(), false);
     }));
     *out_storage = wrap(storage.take());
@@ -87,9 +89,10 @@ shmalloc_status shmalloc_storage_adopt(shmalloc_device device, shmalloc_address 
   const shmalloc_status status = guard_work(err, [&]() -> Result<void> {
     if (out_storage == nullptr) return missing("out_storage");
     SHMALLOC_TRY(known, read_sized(params, sizeof(shmalloc_adopt_params), "shmalloc_adopt_params"));
+    std::shared_ptr<device::Device> on;
     if (device != SHMALLOC_DEVICE_HOST) {
-      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "device %#llx: this version of shmalloc has host memory only",
-                  static_cast<unsigned long long>(device));
+      SHMALLOC_TRY(found, device::find(device));
+      on = std::move(found);
     }
     if (known.access < SHMALLOC_ACCESS_DEFAULT || known.access > SHMALLOC_ACCESS_WRITE) {
       return fail(SHMALLOC_STATUS_INVALID, 0, "access %d is none of DEFAULT, READ, WRITE", known.access);
@@ -98,7 +101,7 @@ shmalloc_status shmalloc_storage_adopt(shmalloc_device device, shmalloc_address 
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "adopt: flags %#x are not known to this version", known.flags);
     if (address == 0 && size != 0) return fail(SHMALLOC_STATUS_INVALID, 0, "address is 0");
     if (size > UINTPTR_MAX - address) return fail(SHMALLOC_STATUS_INVALID, 0, "address and size reach past the end of memory");
-    std::unique_ptr<Memory> memory(new (std::nothrow) AdoptedMemory(reinterpret_cast<void *>(address), size,
+    std::unique_ptr<Memory> memory(new (std::nothrow) AdoptedMemory(device, std::move(on), address, size,
                                                                     known.access == SHMALLOC_ACCESS_READ, userdata, destroy_fn));
     if (memory == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
     adopted = true;  // From here on the memory calls destroy_fn.
@@ -114,9 +117,8 @@ shmalloc_status shmalloc_storage_find(shmalloc_device device, shmalloc_address a
                                       size_t *out_offset, shmalloc_error *err) {
   return guard(err, [&]() -> Result<void> {
     if (out_storage == nullptr) return missing("out_storage");
-    if (device != SHMALLOC_DEVICE_HOST) return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "this process has storages in host memory only");
     std::size_t offset = 0;
-    SHMALLOC_TRY(found, Storage::find(address, &offset));
+    SHMALLOC_TRY(found, Storage::find(device, address, &offset));
     if (out_offset != nullptr) *out_offset = offset;
     *out_storage = wrap(found.take());
     return {};
@@ -150,7 +152,8 @@ void *shmalloc_storage_data(shmalloc_storage *storage) {
 }
 
 shmalloc_address shmalloc_storage_address(shmalloc_storage *storage) {
-  return reinterpret_cast<std::uintptr_t>(shmalloc_storage_data(storage));
+  const Storage *self = unwrap(storage);
+  return self != nullptr ? self->address() : 0;
 }
 
 size_t shmalloc_storage_size(shmalloc_storage *storage) {
@@ -196,6 +199,15 @@ shmalloc_status shmalloc_make_name(const char *prefix, char *text, size_t *inout
   });
 }
 
+shmalloc_status shmalloc_storage_record_stream(shmalloc_storage *storage, shmalloc_stream stream, shmalloc_error *err) {
+  return guard(err, [&]() -> Result<void> {
+    Storage *self = unwrap(storage);
+    if (self == nullptr) return missing("storage");
+    SHMALLOC_CHECK(check_stream(stream));
+    return self->record_stream(stream);
+  });
+}
+
 shmalloc_status shmalloc_storage_pin(shmalloc_storage *storage, shmalloc_access access, void **out_data, size_t *out_size,
                                      shmalloc_error *err) {
   return guard(err, [&]() -> Result<void> {
@@ -217,7 +229,6 @@ void shmalloc_storage_unpin(shmalloc_storage *storage, shmalloc_access access) {
 
 shmalloc_status shmalloc_storage_copy(shmalloc_storage *dst, size_t dst_offset, shmalloc_storage *src, size_t src_offset,
                                       size_t size, shmalloc_stream stream, uint32_t flags, shmalloc_error *err) {
-  static_cast<void>(stream);
   return guard(err, [&]() -> Result<void> {
     Storage *to = unwrap(dst);
     Storage *from = unwrap(src);
@@ -226,7 +237,8 @@ shmalloc_status shmalloc_storage_copy(shmalloc_storage *dst, size_t dst_offset, 
     if ((flags & ~static_cast<std::uint32_t>(SHMALLOC_COPY_NON_BLOCKING)) != 0) {
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "copy: flags %#x are not known to this version", flags);
     }
-    return copy(*to, dst_offset, *from, src_offset, size);
+    if (to->device() != SHMALLOC_DEVICE_HOST || from->device() != SHMALLOC_DEVICE_HOST) SHMALLOC_CHECK(check_stream(stream));
+    return copy(*to, dst_offset, *from, src_offset, size, stream, flags != 0);
   });
 }
 

@@ -35,7 +35,7 @@ shmalloc_status shmalloc_allocator_record_history(shmalloc_allocator *allocator,
   return guard_work(err, [&]() -> Result<void> {
     SHMALLOC_TRY(known, read_sized(params, sizeof(shmalloc_history_params), "shmalloc_history_params"));
     SHMALLOC_TRY(self, allocator_or_current(allocator));
-    return self->recorder().history.configure(known);
+    return self->record_history(known);
   });
 }
 
@@ -49,6 +49,8 @@ shmalloc_status shmalloc_allocator_snapshot(shmalloc_allocator *allocator, const
     if (known.flags != 0)
       return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "snapshot: flags %#x are not known to this version", known.flags);
     if (to != nullptr && unwrap(to) == nullptr) return missing("to");
+    if (to != nullptr && unwrap(to)->device() != SHMALLOC_DEVICE_HOST)
+      return fail(SHMALLOC_STATUS_INVALID, 0, "`to` must be an allocator of the host, which writes the text");
     SHMALLOC_TRY(self, allocator_or_current(allocator));
     const std::string text = survey(*self);
     Ref<Allocator> from = Ref<Allocator>::retain(unwrap(to));
@@ -60,7 +62,7 @@ shmalloc_status shmalloc_allocator_snapshot(shmalloc_allocator *allocator, const
       from = std::move(made);
     }
     SHMALLOC_TRY(storage, from->recorder().watch(text.size(), 0, [&]() -> Result<Ref<Storage>> {
-      SHMALLOC_TRY(memory, from->make(text.size(), shmalloc_storage_params{}));
+      SHMALLOC_TRY(memory, from->make(text.size(), 0, shmalloc_storage_params{}));
       return Storage::make(std::move(memory), Ref<Allocator>::retain(from.get()), from->kind(), false);
     }));
     std::memcpy(storage->data(), text.data(), text.size());

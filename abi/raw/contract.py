@@ -16,7 +16,7 @@ class Contract:
     def value(self, name):
         """A constant, as the header has it: never negative for what C calls unsigned."""
         value = self.data['values'][name]
-        return value % (1 << 64) if name == 'SHMALLOC_SIZE_ALL' else value
+        return value % (1 << 64) if name in ('SHMALLOC_SIZE_ALL', 'SHMALLOC_STREAM_OWN') else value
 
     def is_flags(self, enum):
         """Enums whose values are bits to be joined."""

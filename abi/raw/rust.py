@@ -3,7 +3,8 @@ SCALARS = {'size_t': 'usize', 'char': 'c_char', 'void': 'c_void', 'int8_t': 'i8'
            'int32_t': 'i32', 'uint32_t': 'u32', 'int64_t': 'i64', 'uint64_t': 'u64'}
 TYPES_OF_CONSTANTS = {'SHMALLOC_HANDLE_MAX': 'usize', 'SHMALLOC_HANDLE_TEXT_MAX': 'usize', 'SHMALLOC_MESSAGE_MAX': 'usize',
                       'SHMALLOC_SIZE_ALL': 'usize', 'SHMALLOC_DEVICE_HOST': 'shmalloc_device',
-                      'SHMALLOC_STREAM_DEFAULT': 'shmalloc_stream', 'SHMALLOC_TIME_DEFAULT': 'i64', 'SHMALLOC_TIME_FOREVER': 'i64',
+                      'SHMALLOC_STREAM_DEFAULT': 'shmalloc_stream', 'SHMALLOC_STREAM_OWN': 'shmalloc_stream',
+                      'SHMALLOC_TIME_DEFAULT': 'i64', 'SHMALLOC_TIME_FOREVER': 'i64',
                       'SHMALLOC_TIME_NONE': 'i64'}
 HEAD = '// Made by abi/make_raw.py of the C headers; ./dev abi-update makes it anew.\n\n'
 KEYWORDS = {'fn', 'type', 'ref', 'move', 'match', 'in', 'use'}

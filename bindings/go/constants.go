@@ -10,6 +10,7 @@ const (
 	MessageMax    = 253
 	SizeAll       = 18446744073709551615
 	StreamDefault = 0
+	StreamOwn     = 18446744073709551615
 	TimeDefault   = 0
 	TimeForever   = -1
 	TimeNone      = -2
@@ -44,6 +45,7 @@ const (
 	AllocatorKindMap           AllocatorKind = 2
 	AllocatorKindMapRefcounted AllocatorKind = 3
 	AllocatorKindShared        AllocatorKind = 4
+	AllocatorKindCaching       AllocatorKind = 5
 )
 
 // CapabilityFlags is shmalloc_capability_flags of the C headers, bits to be joined.
@@ -56,6 +58,11 @@ const (
 	CapabilityReadOnly    CapabilityFlags = 8
 	CapabilityGrow        CapabilityFlags = 16
 	CapabilityHugePages   CapabilityFlags = 32
+	CapabilityStreams     CapabilityFlags = 64
+	CapabilityCall        CapabilityFlags = 128
+	CapabilityCapture     CapabilityFlags = 256
+	CapabilityPeers       CapabilityFlags = 512
+	CapabilityVirtual     CapabilityFlags = 1024
 )
 
 // ChannelFlags is shmalloc_channel_flags of the C headers, bits to be joined.
@@ -83,9 +90,11 @@ const (
 type DeviceType int32
 
 const (
-	DeviceTypeHost   DeviceType = 0
-	DeviceTypeCUDA   DeviceType = 2
-	DeviceTypeVulkan DeviceType = 7
+	DeviceTypeHost        DeviceType = 0
+	DeviceTypeCUDA        DeviceType = 2
+	DeviceTypeVulkan      DeviceType = 7
+	DeviceTypeHostStreams DeviceType = 65536
+	DeviceTypeCustom      DeviceType = 65537
 )
 
 // ExportFlags is shmalloc_export_flags of the C headers, bits to be joined.
@@ -159,6 +168,14 @@ const (
 	MappedReadOnly  MappedFlags = 256
 	MappedMemfd     MappedFlags = 512
 	MappedHugetlb   MappedFlags = 1024
+)
+
+// NoticeFlags is shmalloc_notice_flags of the C headers, bits to be joined.
+type NoticeFlags uint32
+
+const (
+	NoticeMemoryLow   NoticeFlags = 1
+	NoticeOutOfMemory NoticeFlags = 2
 )
 
 // ObjectFlags is shmalloc_object_flags of the C headers, bits to be joined.
@@ -288,18 +305,26 @@ var constants = map[string]int64{
 	"SHMALLOC_ALLOCATOR_KIND_MAP":            int64(AllocatorKindMap),
 	"SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED": int64(AllocatorKindMapRefcounted),
 	"SHMALLOC_ALLOCATOR_KIND_SHARED":         int64(AllocatorKindShared),
+	"SHMALLOC_ALLOCATOR_KIND_CACHING":        int64(AllocatorKindCaching),
 	"SHMALLOC_CAPABILITY_HOST_ACCESS":        int64(CapabilityHostAccess),
 	"SHMALLOC_CAPABILITY_EXPORT":             int64(CapabilityExport),
 	"SHMALLOC_CAPABILITY_EXPORT_BYTES":       int64(CapabilityExportBytes),
 	"SHMALLOC_CAPABILITY_READ_ONLY":          int64(CapabilityReadOnly),
 	"SHMALLOC_CAPABILITY_GROW":               int64(CapabilityGrow),
 	"SHMALLOC_CAPABILITY_HUGE_PAGES":         int64(CapabilityHugePages),
+	"SHMALLOC_CAPABILITY_STREAMS":            int64(CapabilityStreams),
+	"SHMALLOC_CAPABILITY_CALL":               int64(CapabilityCall),
+	"SHMALLOC_CAPABILITY_CAPTURE":            int64(CapabilityCapture),
+	"SHMALLOC_CAPABILITY_PEERS":              int64(CapabilityPeers),
+	"SHMALLOC_CAPABILITY_VIRTUAL":            int64(CapabilityVirtual),
 	"SHMALLOC_CHANNEL_NO_RECORD":             int64(ChannelNoRecord),
 	"SHMALLOC_CHANNEL_STATE_CLOSED":          int64(ChannelStateClosed),
 	"SHMALLOC_COPY_NON_BLOCKING":             int64(CopyNonBlocking),
 	"SHMALLOC_DEVICE_TYPE_HOST":              int64(DeviceTypeHost),
 	"SHMALLOC_DEVICE_TYPE_CUDA":              int64(DeviceTypeCUDA),
 	"SHMALLOC_DEVICE_TYPE_VULKAN":            int64(DeviceTypeVulkan),
+	"SHMALLOC_DEVICE_TYPE_HOST_STREAMS":      int64(DeviceTypeHostStreams),
+	"SHMALLOC_DEVICE_TYPE_CUSTOM":            int64(DeviceTypeCustom),
 	"SHMALLOC_EXPORT_READ_ONLY":              int64(ExportReadOnly),
 	"SHMALLOC_EXPORT_DESCRIPTOR":             int64(ExportDescriptor),
 	"SHMALLOC_EXPORT_COUNTED":                int64(ExportCounted),
@@ -331,6 +356,8 @@ var constants = map[string]int64{
 	"SHMALLOC_MAPPED_READ_ONLY":              int64(MappedReadOnly),
 	"SHMALLOC_MAPPED_MEMFD":                  int64(MappedMemfd),
 	"SHMALLOC_MAPPED_HUGETLB":                int64(MappedHugetlb),
+	"SHMALLOC_NOTICE_MEMORY_LOW":             int64(NoticeMemoryLow),
+	"SHMALLOC_NOTICE_OUT_OF_MEMORY":          int64(NoticeOutOfMemory),
 	"SHMALLOC_OBJECT_NAMED":                  int64(ObjectNamed),
 	"SHMALLOC_OBJECT_COUNTED":                int64(ObjectCounted),
 	"SHMALLOC_OBJECT_LOCKED":                 int64(ObjectLocked),

@@ -15,7 +15,11 @@ extern "C" {
 
 /** A device: its type in the high 32 bits, its index in the low ones. 0 is plain host memory. */
 typedef uint64_t shmalloc_device;
+#ifdef __cplusplus
+#define SHMALLOC_DEVICE(type, index) (static_cast<shmalloc_device>(type) << 32 | static_cast<uint32_t>(index))
+#else
 #define SHMALLOC_DEVICE(type, index) ((shmalloc_device)(type) << 32 | (uint32_t)(index))
+#endif
 #define SHMALLOC_DEVICE_HOST 0
 
 /** Types of devices: HOST is 0 (where DLPack has 1, which is never used here), others have DLPack's number, ours begin at 0x10000.

@@ -242,8 +242,8 @@ SHMALLOC_API void shmalloc_storage_unpin(shmalloc_storage *storage, shmalloc_acc
 /** Bits of shmalloc_storage_copy's flags. */
 typedef enum shmalloc_copy_flags {
   SHMALLOC_COPY_NON_BLOCKING =
-      1 /**< return once it is queued on the stream; copies between host memories are done on return anyway, and those of devices without
-             CALL from and to the host's memory */
+      1 /**< return once it is queued on the stream; copies between host memories are done on return anyway, and between a device and
+             memory of the host that is not SEALED, though another process could shrink it, or where the device has no CALL */
 } shmalloc_copy_flags;
 
 /** @brief Copy bytes from one storage to another, or within one, on the host, on a device, between the two, and between devices that are

@@ -339,9 +339,9 @@ static void what_can_not_be_is_given_back(void **state) {
   managed.major = 2;
   REFUSED(VERSION, "DLPack 2.1", managed);
   managed = theirs(2, shape, NULL);
-  managed.t.device_type = 2;
+  managed.t.device_type = 10;
   managed.t.device_id = 5;
-  REFUSED(UNSUPPORTED, "device 2:5", managed);
+  REFUSED(UNSUPPORTED, "device 10:5", managed);
   managed = theirs(65, shape, NULL);
   REFUSED(CORRUPT, "65 dimensions", managed);
   managed = theirs(-2, shape, NULL);

@@ -158,7 +158,7 @@ static void adopted_memory_is_given_back_once_on_every_path(void **state) {
   params.access = 0;
   params.flags = 1;
   FAILS(UNSUPPORTED, "flags", shmalloc_storage_adopt(0, (uintptr_t)fixed, 5, &params, NULL, count_destroy, &storage, err));
-  FAILS(UNSUPPORTED, "host", shmalloc_storage_adopt(SHMALLOC_DEVICE(2, 0), 1, 5, NULL, NULL, count_destroy, &storage, err));
+  FAILS(UNSUPPORTED, "type 7", shmalloc_storage_adopt(SHMALLOC_DEVICE(7, 0), 1, 5, NULL, NULL, count_destroy, &storage, err));
   FAILS(INVALID, "out_storage", shmalloc_storage_adopt(0, (uintptr_t)fixed, 5, NULL, NULL, count_destroy, NULL, err));
   FAILS(INVALID, "past the end", shmalloc_storage_adopt(0, (uintptr_t)fixed, SIZE_MAX, NULL, NULL, count_destroy, &storage, err));
   assert_int_equal(destroyed, 7);
@@ -197,7 +197,7 @@ static void find_tells_which_storage_holds_an_address(void **state) {
   found = NULL;
   FAILS(NOT_FOUND, "address", shmalloc_storage_find(0, (uintptr_t)memory + 4096, &found, &offset, err));
   FAILS(NOT_FOUND, "address", shmalloc_storage_find(0, 0, &found, &offset, err));
-  FAILS(NOT_FOUND, "host", shmalloc_storage_find(SHMALLOC_DEVICE(2, 0), (uintptr_t)memory, &found, &offset, err));
+  FAILS(NOT_FOUND, "that device", shmalloc_storage_find(SHMALLOC_DEVICE(2, 0), (uintptr_t)memory, &found, &offset, err));
   FAILS(INVALID, "out_storage", shmalloc_storage_find(0, (uintptr_t)memory, NULL, &offset, err));
   OK(shmalloc_storage_close(outer, err));
   FAILS(NOT_FOUND, "address", shmalloc_storage_find(0, (uintptr_t)memory + 4000, &found, &offset, err));

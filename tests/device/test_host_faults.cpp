@@ -2,8 +2,8 @@
 // nothing, and the same works right after.
 #include "conformance.hpp"
 #include "device/streams/host_device.hpp"
-#include "device/streams/thread.hpp"
 #include "faults.hpp"
+#include "os/calls.hpp"
 #include "os/pages.hpp"
 
 namespace {
@@ -108,8 +108,8 @@ void threads_fail_to_start(void **) {
   {
     Gate gate(*device, *stream);
     assert_true(fine(device->record(*event, *stream)));
-    StartThread *const real = start_thread;
-    start_thread = no_thread;
+    const auto real = shmalloc::os::calls.thread_create;
+    shmalloc::os::calls.thread_create = no_thread;
     assert_true(fails(device->wait(0, *event), SHMALLOC_STATUS_NO_MEMORY));
     assert_true(fails(device->call(
                           0, [](void *) {}, nullptr),
@@ -117,7 +117,7 @@ void threads_fail_to_start(void **) {
     assert_true(fails(device->create_stream(), SHMALLOC_STATUS_NO_MEMORY));
     assert_true(fine(device->fill(here, 4, 1, 0)) && fine(device->synchronize_stream(0)));
     assert_int_equal(byte, 4);
-    start_thread = real;
+    shmalloc::os::calls.thread_create = real;
     assert_true(fine(device->wait(0, *event)) && fine(device->fill(here, 5, 1, 0)));
     auto another = device->create_stream();
     assert_true(fine(another) && fine(device->destroy_stream(*another)));

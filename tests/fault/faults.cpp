@@ -106,6 +106,9 @@ pid_t waitpid_call(pid_t pid, int *status, int options) {
 int aligned_alloc_call(void **out, std::size_t alignment, std::size_t size) {
   return now("aligned_alloc") ? ENOMEM : real.aligned_alloc(out, alignment, size);
 }
+int thread_create_call(pthread_t *out, const pthread_attr_t *attributes, void *(*function)(void *), void *argument) {
+  return now("thread_create") ? EAGAIN : real.thread_create(out, attributes, function, argument);
+}
 int atfork_call(void (*prepare)(), void (*parent)(), void (*child)()) {
   return now("atfork") ? ENOMEM : real.atfork(prepare, parent, child);
 }
@@ -125,6 +128,7 @@ void install() {
   WRAP(ftruncate);
   WRAP(fallocate);
   WRAP(mmap);
+  WRAP(mprotect);
   WRAP(madvise);
   WRAP(linkat);
   WRAP(lseek);
@@ -158,6 +162,7 @@ void install() {
   calls.syscall = syscall_call;
   calls.close = close_call;
   calls.aligned_alloc = aligned_alloc_call;
+  calls.thread_create = thread_create_call;
   calls.atfork = atfork_call;
 }
 

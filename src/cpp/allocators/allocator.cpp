@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
+#include "allocators/caching/caching_allocator.hpp"
 #include "allocators/direct/direct.hpp"
 #include "allocators/map/map.hpp"
 #include "allocators/map_refcounted/map_refcounted.hpp"
@@ -13,6 +15,14 @@ namespace {
 
 constinit std::mutex current_mutex;
 constinit Allocator *current_host = nullptr;  // owns a reference
+
+// Of the other devices; never destroyed.
+using Currents = std::map<shmalloc_device, Ref<Allocator>>;
+Currents &currents() {
+  alignas(Currents) static char space[sizeof(Currents)];
+  static Currents *made = new (space) Currents();
+  return *made;
+}
 constinit std::atomic<std::uint64_t> next_id{1};
 
 Result<Ref<Allocator>> make_kind(int kind) {
@@ -27,6 +37,10 @@ Result<Ref<Allocator>> make_kind(int kind) {
     case SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED:
       made = new (std::nothrow) MapRefcountedAllocator();
       break;
+    case SHMALLOC_ALLOCATOR_KIND_CACHING:
+      return fail(
+          SHMALLOC_STATUS_UNSUPPORTED, 0,
+          "allocators of kind CACHING are for devices with streams, which plain host memory is not: HOST_STREAMS devices are");
     case SHMALLOC_ALLOCATOR_KIND_DEFAULT:
     case SHMALLOC_ALLOCATOR_KIND_SHARED:
       made = new (std::nothrow) SharedAllocator();
@@ -38,20 +52,26 @@ Result<Ref<Allocator>> make_kind(int kind) {
   return Ref<Allocator>(made);
 }
 
+Result<Ref<Allocator>> make_on_device(int kind, shmalloc_device number) {
+  if (kind != SHMALLOC_ALLOCATOR_KIND_DEFAULT && kind != SHMALLOC_ALLOCATOR_KIND_CACHING)
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "allocators of kind %d are for the host: devices have kind CACHING", kind);
+  SHMALLOC_TRY(device, device::find(number));
+  auto *made = new (std::nothrow) CachingAllocator(number, std::move(device));
+  if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for an allocator");
+  return Ref<Allocator>(made);
+}
+
 }  // namespace
 
 constinit std::atomic<Allocator *> Allocator::quick_{nullptr};
 constinit std::mutex Allocator::settings_mutex_;
 
 Result<Ref<Allocator>> Allocator::create(const shmalloc_allocator_params &params) {
-  if (params.device != SHMALLOC_DEVICE_HOST) {
-    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "device %#llx: this version of shmalloc has host memory only",
-                static_cast<unsigned long long>(params.device));
-  }
   if ((params.flags & ~static_cast<std::uint32_t>(SHMALLOC_ALLOCATOR_ENVIRONMENT)) != 0) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "allocator flags %#x are not known to this version of shmalloc", params.flags);
   }
-  SHMALLOC_TRY(allocator, make_kind(params.kind));
+  SHMALLOC_TRY(allocator,
+               params.device == SHMALLOC_DEVICE_HOST ? make_kind(params.kind) : make_on_device(params.kind, params.device));
   if (!allocator->recorder_) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for an allocator's statistics");
   if (params.name != nullptr) {
     const std::size_t length = std::strlen(params.name);
@@ -65,11 +85,22 @@ Result<Ref<Allocator>> Allocator::create(const shmalloc_allocator_params &params
     if (text != nullptr) SHMALLOC_CHECK(allocator->configure(text));
   }
   allocator->id_ = next_id.fetch_add(1, std::memory_order_relaxed);
+  allocator->begin();
   return std::move(allocator);
 }
 
-Result<Ref<Allocator>> Allocator::current() {
+Result<Ref<Allocator>> Allocator::current(shmalloc_device device) {
   const std::lock_guard lock(current_mutex);
+  if (device != SHMALLOC_DEVICE_HOST) {
+    const auto found = currents().find(device);
+    if (found != currents().end()) return Ref<Allocator>::retain(found->second.get());
+    shmalloc_allocator_params params{};
+    params.device = device;
+    SHMALLOC_TRY(made, create(params));
+    Ref<Allocator> answer = Ref<Allocator>::retain(made.get());
+    currents().emplace(device, std::move(made));
+    return answer;
+  }
   if (current_host == nullptr) {
     const shmalloc_allocator_params params{};
     SHMALLOC_TRY(made, create(params));
@@ -83,11 +114,21 @@ Result<Ref<Allocator>> Allocator::current() {
 Result<void> Allocator::set_current(Allocator *allocator) {
   Ref<Allocator> old;  // Released after the lock.
   const std::lock_guard lock(current_mutex);
-  if (allocator == current_host) return {};
-  if (current_host != nullptr && current_host->live_storages() != 0) {
+  const auto busy = [](const Allocator *current) -> Result<void> {
+    if (current == nullptr || current->live_storages() == 0) return {};
     return fail(SHMALLOC_STATUS_BUSY, 0, "the current allocator has %llu live storages: change it before any is made",
-                static_cast<unsigned long long>(current_host->live_storages()));
+                static_cast<unsigned long long>(current->live_storages()));
+  };
+  if (allocator->device() != SHMALLOC_DEVICE_HOST) {
+    Ref<Allocator> &current = currents()[allocator->device()];
+    if (allocator == current.get()) return {};
+    SHMALLOC_CHECK(busy(current.get()));
+    old = std::move(current);
+    current = Ref<Allocator>::retain(allocator);
+    return {};
   }
+  if (allocator == current_host) return {};
+  SHMALLOC_CHECK(busy(current_host));
   allocator->retain();
   old = Ref<Allocator>(current_host);
   current_host = allocator;
@@ -104,6 +145,7 @@ Result<void> Allocator::configure(const char *text) {
 
 void Allocator::lock_all() {
   current_mutex.lock();
+  CachingAllocator::lock_all();
   SharedAllocator::before_fork();
   settings_mutex_.lock();
 }
@@ -115,6 +157,7 @@ void Allocator::unlock_all(bool in_child) {
   } else {
     SharedAllocator::in_parent();
   }
+  CachingAllocator::unlock_all(in_child);
   current_mutex.unlock();
 }
 

@@ -19,27 +19,30 @@ class Allocator : public Handle {
  public:
   // Makes the allocator that the parameters describe. They were checked to be complete, not to be right.
   static Result<Ref<Allocator>> create(const shmalloc_allocator_params &params);
-  // The current one of the host, one reference.
-  static Result<Ref<Allocator>> current();
+  // The current one of a device, one reference.
+  static Result<Ref<Allocator>> current(shmalloc_device device = SHMALLOC_DEVICE_HOST);
   // The same without a lock or a reference: the one that was made here, which is never freed. NULL: there is none, or another was set.
   static Allocator *current_quickly() { return quick_.load(std::memory_order_acquire); }
   static Result<void> set_current(Allocator *allocator);
 
   static constexpr std::size_t kNameRoom = 64;  // of a name and its zero byte
 
-  // Memory for one storage.
-  virtual Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) = 0;
+  // Memory for one storage, for work on a stream.
+  virtual Result<std::unique_ptr<Memory>> make(std::size_t size, std::uint64_t stream, const shmalloc_storage_params &params) = 0;
   virtual std::uint32_t capabilities() const = 0;
   virtual std::uint64_t alignment() const = 0;
   // Gives back what is free, down to `keep` bytes. How many.
-  virtual std::uint64_t trim(std::uint64_t) { return 0; }
+  virtual Result<std::uint64_t> trim(std::uint64_t) { return 0; }
 
-  Result<void> configure(const char *text);
+  // What it can be told: all of a text or nothing; what is in force, of one key or of all.
+  virtual Result<void> configure(const char *text);
+  virtual Result<std::string> setting(const char *key) const { return format_setting(settings(), key, keys_); }
+  virtual std::string all_settings() const { return format_settings(settings(), keys_); }
   Settings settings() const {
     const std::lock_guard lock(settings_mutex_);
     return settings_;
   }
-  std::uint32_t keys() const { return keys_; }
+  shmalloc_device device() const { return device_; }
   shmalloc_allocator_kind kind() const { return kind_; }
   std::uint64_t id() const { return id_; }
   const char *name() const { return name_; }
@@ -60,22 +63,31 @@ class Allocator : public Handle {
   trace::Recorder &recorder() const { return *recorder_; }
   virtual void fill_statistics(shmalloc_statistics *out) { recorder_->fill(out); }
   virtual void reset_statistics(std::uint32_t what) { recorder_->statistics.reset(what); }
-  // Its segments, without their blocks: the caller finds those in use, and free is what lies between. False: each storage is one.
-  // Runs with no lock held.
+  // Its segments. True: without their blocks, so the caller finds those in use, and free is what lies between. False: with them, and what else
+  // storages have is a segment each. Runs with no lock held.
   virtual bool visit_segments(std::vector<trace::Segment> *) { return false; }
+  virtual Result<void> record_history(const shmalloc_history_params &params) { return recorder_->history.configure(params); }
 
   // Held across fork.
   static void lock_all();
   static void unlock_all(bool in_child);
 
  protected:
-  Allocator(shmalloc_allocator_kind kind, std::uint32_t keys, trace::Segments segments = trace::Segments::one_a_storage)
-      : Handle(HandleType::allocator), kind_(kind), keys_(keys), recorder_(new (std::nothrow) trace::Recorder(segments)) {}
+  Allocator(shmalloc_allocator_kind kind, std::uint32_t keys, trace::Segments segments = trace::Segments::one_a_storage,
+            shmalloc_device device = SHMALLOC_DEVICE_HOST)
+      : Handle(HandleType::allocator),
+        kind_(kind),
+        keys_(keys),
+        device_(device),
+        recorder_(new (std::nothrow) trace::Recorder(segments)) {}
+  // Once, when it is complete, before anybody has it.
+  virtual void begin() {}
   ~Allocator() override = default;
 
  private:
   const shmalloc_allocator_kind kind_;
   const std::uint32_t keys_;
+  const shmalloc_device device_;
   std::uint64_t id_ = 0;
   char name_[kNameRoom] = {};
   static std::atomic<Allocator *> quick_;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "device/device.hpp"
 #include "os/file.hpp"
 #include "shmalloc/storage.h"
 #include "trace/recorder.hpp"
@@ -64,12 +65,21 @@ class Memory {
   virtual int pool() const { return trace::pool_of(block_size()); }
   // Socket of the torch_shm_manager that its name is registered with, or "".
   virtual const char *manager() { return ""; }
+  // Where its bytes are; NULL for the host's.
+  virtual device::Device *device() { return nullptr; }
+  // What is queued on the stream until it is closed is done before anybody else has the memory. False: it is not kept for that, so whoever
+  // queued the work sees to it.
+  virtual Result<bool> used_on(std::uint64_t) { return false; }
+
+  std::uint64_t address() const { return where == SHMALLOC_DEVICE_HOST ? reinterpret_cast<std::uintptr_t>(data) : device_address; }
 
   static Error no_seals() {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this storage can't be sealed: only nameless shared objects (memfd) have seals");
   }
 
-  void *data = nullptr;
+  void *data = nullptr;              // NULL: not for the host
+  std::uint64_t device_address = 0;  // of memory on a device
+  shmalloc_device where = SHMALLOC_DEVICE_HOST;
   std::size_t size = 0;
   std::size_t capacity = 0;
   std::uint32_t mapped = 0;  // shmalloc_mapped_flags in force

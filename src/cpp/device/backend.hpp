@@ -34,6 +34,7 @@ struct Description {
   std::uint64_t alignment = 0;  // bytes: of what `allocate` gives
   std::uint64_t page = 0;  // bytes: sizes and addresses of reserve, create and map are multiples of it; 0: there are no such calls
   bool host_access = false;  // the host may read and write its addresses
+  bool streams = true;       // there are more than the default one
   bool peers = false;        // there are other devices of this kind, which may be asked for access
   bool captures = false;     // streams may be captured
 };

@@ -16,10 +16,11 @@ class Storage;
 template <class Managed>
 Result<Managed *> export_tensor(Storage &storage, const shmalloc_tensor &wanted);
 
-// What its maker says, as we say it; CORRUPT if that can't be. `memory` is where its bytes are.
+// What its maker says, as we say it; CORRUPT if that can't be; and where its bytes are.
 struct Span {
   void *data;
   std::size_t size;
+  shmalloc_device device;
 };
 Result<Span> read_tensor(const wire::DlTensor &from, std::uint64_t flags, shmalloc_tensor *tensor);
 

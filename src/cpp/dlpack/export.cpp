@@ -4,6 +4,7 @@
 #include <new>
 #include <type_traits>
 
+#include "device/registry.hpp"
 #include "dlpack/dlpack.hpp"
 #include "dlpack/layout.hpp"
 #include "storage/storage.hpp"
@@ -26,6 +27,17 @@ struct Tensor {
     self->storage->unpin(self->access);
   }
 };
+
+std::int32_t device_type_of(shmalloc_device device) {
+  switch (device::type_of(device)) {
+    case SHMALLOC_DEVICE_TYPE_CUDA:
+      return wire::kDlCuda;
+    case SHMALLOC_DEVICE_TYPE_CUSTOM:
+      return wire::kDlExtension;
+    default:
+      return wire::kDlCpu;  // Of HOST_STREAMS as well: the host reads and writes it.
+  }
+}
 
 // A vector of bytes where nothing else is said.
 Result<shmalloc_tensor> complete(const shmalloc_tensor &wanted, std::size_t size, std::int64_t *room) {
@@ -116,11 +128,12 @@ Result<Managed *> export_tensor(Storage &storage, const shmalloc_tensor &wanted)
     fill_strides(made->shape, tensor.ndim, made->strides);
 
   // The address is that of the first element: not every consumer looks at byte_offset.
-  auto *start = static_cast<unsigned char *>(storage.data());
+  auto *start = reinterpret_cast<unsigned char *>(storage.address());
   wire::DlTensor &out = made->managed.tensor;
   // One without elements has an address, too: PyTorch gives back no tensor whose address is NULL.
   out.data = start != nullptr ? start + tensor.offset : nullptr;
-  out.device_type = wire::kDlCpu;
+  out.device_type = device_type_of(storage.device());
+  if (out.device_type != wire::kDlCpu) out.device_id = static_cast<std::int32_t>(device::index_of(storage.device()));
   out.ndim = tensor.ndim;
   out.code = tensor.code;
   out.bits = tensor.bits;

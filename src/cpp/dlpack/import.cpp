@@ -4,9 +4,11 @@
 namespace shmalloc {
 
 Result<Span> read_tensor(const wire::DlTensor &from, std::uint64_t flags, shmalloc_tensor *tensor) {
-  if (from.device_type != wire::kDlCpu && from.device_type != wire::kDlCudaHost && from.device_type != wire::kDlRocmHost) {
+  const bool on_host =
+      from.device_type == wire::kDlCpu || from.device_type == wire::kDlCudaHost || from.device_type == wire::kDlRocmHost;
+  if (!on_host && from.device_type != wire::kDlCuda) {
     return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
-                "the tensor is on DLPack's device %d:%d; this version of shmalloc has host memory only", from.device_type,
+                "the tensor is on DLPack's device %d:%d, which this version of shmalloc does not have", from.device_type,
                 from.device_id);
   }
   if (from.ndim < 0 || from.ndim > kMaxDimensions || (from.ndim != 0 && from.shape == nullptr))
@@ -28,7 +30,8 @@ Result<Span> read_tensor(const wire::DlTensor &from, std::uint64_t flags, shmall
   }
   tensor->offset = extent->before;
   const std::size_t size = extent->before + extent->after;
-  return Span{size != 0 ? static_cast<unsigned char *>(from.data) + from.byte_offset - extent->before : nullptr, size};
+  return Span{size != 0 ? static_cast<unsigned char *>(from.data) + from.byte_offset - extent->before : nullptr, size,
+              on_host ? SHMALLOC_DEVICE_HOST : SHMALLOC_DEVICE(SHMALLOC_DEVICE_TYPE_CUDA, from.device_id)};
 }
 
 }  // namespace shmalloc

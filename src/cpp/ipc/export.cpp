@@ -42,6 +42,8 @@ Error not_for_torch() {
 // export is going to happen.
 Result<SharedObject *> prepare(Memory &memory, std::uint32_t flags, bool seal) {
   if (memory.shared() != nullptr) return not_for_torch();
+  if (memory.device() != nullptr)
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this version of shmalloc can't export the memory of devices");
   SharedObject *object = memory.object();
   if (object == nullptr || object->private_view) return no_object();
   if (object->empty) return object;

@@ -28,6 +28,7 @@ constinit Calls calls = {
     .fallocate = ::fallocate,
     .mmap = ::mmap,
     .munmap = ::munmap,
+    .mprotect = ::mprotect,
     .madvise = ::madvise,
     .syscall = ::syscall,
     .fcntl = ::fcntl,
@@ -64,6 +65,7 @@ constinit Calls calls = {
     .waitpid = ::waitpid,
     .block_signals = ::pthread_sigmask,
     .aligned_alloc = ::posix_memalign,
+    .thread_create = ::pthread_create,
     .atfork = ::pthread_atfork,
 };
 

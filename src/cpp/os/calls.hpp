@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,6 +30,7 @@ struct Calls {
   int (*fallocate)(int fd, int mode, off_t offset, off_t size);
   void *(*mmap)(void *address, std::size_t size, int protection, int flags, int fd, off_t offset);
   int (*munmap)(void *address, std::size_t size);
+  int (*mprotect)(void *address, std::size_t size, int protection);
   int (*madvise)(void *address, std::size_t size, int advice);
   long (*syscall)(long number, ...);  // mbind, futex, fsopen and such: not every libc has wrappers for them.
   int (*fcntl)(int fd, int command, ...);
@@ -66,6 +68,7 @@ struct Calls {
   pid_t (*waitpid)(pid_t pid, int *status, int options);
   int (*block_signals)(int how, const sigset_t *set, sigset_t *before);       // pthread_sigmask, which can't fail
   int (*aligned_alloc)(void **out, std::size_t alignment, std::size_t size);  // posix_memalign
+  int (*thread_create)(pthread_t *out, const pthread_attr_t *attributes, void *(*function)(void *), void *argument);
   int (*atfork)(void (*prepare)(), void (*parent)(), void (*child)());        // pthread_atfork
 };
 

@@ -39,7 +39,8 @@ Result<void> copy_bytes(void *to, const void *from, std::size_t size, bool safe)
   return fail_errno(error, "copying with the kernel's help failed");
 }
 
-Result<void> copy(Storage &dst, std::size_t dst_offset, Storage &src, std::size_t src_offset, std::size_t size) {
+Result<void> copy(Storage &dst, std::size_t dst_offset, Storage &src, std::size_t src_offset, std::size_t size,
+                  std::uint64_t stream, bool non_blocking) {
   const Pin writer(dst, true);
   if (!writer.taken()) return writer.taken();
   const Pin reader(src, false);
@@ -62,6 +63,8 @@ Result<void> copy(Storage &dst, std::size_t dst_offset, Storage &src, std::size_
                 src_size - src_offset);
   }
   if (size == 0) return {};
+  if (dst.device() != SHMALLOC_DEVICE_HOST || src.device() != SHMALLOC_DEVICE_HOST)
+    return copy_on_device({dst, dst.address() + dst_offset}, {src, src.address() + src_offset}, size, stream, non_blocking);
   return copy_bytes(static_cast<char *>(dst.data()) + dst_offset, static_cast<char *>(src.data()) + src_offset, size,
                     dst.stable() && src.stable());
 }

@@ -21,10 +21,11 @@ constexpr std::uint64_t kReaders = kWriter - 1;
 constexpr int kMutexes = 16;  // fork takes them all, and thread sanitizers follow no more than 64 locks that one thread holds
 constinit std::mutex change_mutexes[kMutexes];
 
-// Which storage begins where. Adopted memory may begin inside another storage, or at the same place.
+// Which storage begins where, on which device. Adopted memory may begin inside another storage, or at the same place.
 constinit std::mutex table_mutex;
 constinit std::size_t largest = 0;  // ever in the table: how far back a search has to look
-using Table = std::multimap<std::uintptr_t, Storage *>;
+using Place = std::pair<shmalloc_device, std::uint64_t>;
+using Table = std::multimap<Place, Storage *>;
 Table &table() {
   // Never destroyed: a release after exit has begun must still find it.
   alignas(Table) static char space[sizeof(Table)];
@@ -58,9 +59,10 @@ Result<Ref<Storage>> Storage::make(std::unique_ptr<Memory> memory, Ref<Allocator
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a storage");
   }
   storage->memory_ = std::move(memory);
+  storage->device_ = storage->memory_->where;
   storage->count_in();  // Before others can find it: whoever takes a snapshot reads what this writes.
   try {
-    storage->enter(storage->memory_->data);
+    storage->enter(storage->memory_->address());
   } catch (...) {
     storage->count_out();
     storage->memory_->account.end();
@@ -89,13 +91,15 @@ std::mutex &Storage::change_mutex() const { return change_mutexes[id_ % kMutexes
 
 void Storage::publish() {
   data_.store(memory_->data, std::memory_order_relaxed);
+  address_.store(memory_->device_address, std::memory_order_relaxed);
   size_.store(memory_->size, std::memory_order_relaxed);
   read_only_.store(memory_->read_only, std::memory_order_relaxed);
 }
 
 void Storage::count_in() {
   counted_ = memory_->size;
-  counting_ = allocator_ && memory_->shared() == nullptr;  // Segments count by themselves.
+  // What carves segments counts by itself.
+  counting_ = allocator_ && memory_->shared() == nullptr && allocator_->kind() != SHMALLOC_ALLOCATOR_KIND_CACHING;
   if (!counting_) return;
   allocator_->count_in(counted_);
   memory_->account.open(allocator_->recorder(), {.address = reinterpret_cast<std::uintptr_t>(memory_->data),
@@ -110,41 +114,43 @@ void Storage::count_out() {
   counting_ = false;
 }
 
-void Storage::enter(void *address) {
-  if (address == nullptr || memory_->capacity == 0) return;
+void Storage::enter(std::uint64_t address) {
+  if (address == 0 || memory_->capacity == 0) return;
   const std::lock_guard lock(table_mutex);
-  table().emplace(reinterpret_cast<std::uintptr_t>(address), this);
+  table().emplace(Place(device_, address), this);
   largest = std::max(largest, memory_->capacity);
   entered_ = address;
 }
 
-void Storage::leave(void *address) {
-  if (address == nullptr) return;
+void Storage::leave(std::uint64_t address) {
+  if (address == 0) return;
   const std::lock_guard lock(table_mutex);
-  auto [at, end] = table().equal_range(reinterpret_cast<std::uintptr_t>(address));
+  auto [at, end] = table().equal_range(Place(device_, address));
   while (at != end && at->second != this) ++at;
   if (at != end) table().erase(at);
 }
 
-Result<Ref<Storage>> Storage::find(std::uint64_t address, std::size_t *offset) {
+Result<Ref<Storage>> Storage::find(shmalloc_device device, std::uint64_t address, std::size_t *offset) {
   {
     const std::lock_guard lock(table_mutex);
-    for (auto at = table().upper_bound(address); at != table().begin();) {
+    for (auto at = table().upper_bound(Place(device, address)); at != table().begin();) {
       --at;
-      const std::uint64_t distance = address - at->first;
-      if (distance >= largest) break;
+      const std::uint64_t distance = address - at->first.second;
+      if (at->first.first != device || distance >= largest) break;
       if (distance < at->second->size() && at->second->retain_if_alive()) {
         *offset = distance;
         return Ref<Storage>(at->second);
       }
     }
   }
-  SHMALLOC_TRY(shared, find_shared(address));
-  if (shared) {
-    *offset = address - reinterpret_cast<std::uintptr_t>(shared->data());
-    return std::move(shared);
+  if (device == SHMALLOC_DEVICE_HOST) {
+    SHMALLOC_TRY(shared, find_shared(address));
+    if (shared) {
+      *offset = address - reinterpret_cast<std::uintptr_t>(shared->data());
+      return std::move(shared);
+    }
   }
-  return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no storage of this process holds address %#llx",
+  return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no storage of this process holds address %#llx of that device",
               static_cast<unsigned long long>(address));
 }
 
@@ -152,7 +158,7 @@ std::vector<Ref<Storage>> Storage::all() {
   std::vector<Ref<Storage>> found;  // Given back, and maybe released, with no lock held.
   const std::lock_guard lock(table_mutex);
   found.reserve(table().size());
-  for (const auto &[address, storage] : table()) {
+  for (const auto &[place, storage] : table()) {
     if (storage->retain_if_alive()) found.emplace_back(storage);
   }
   return found;
@@ -224,7 +230,7 @@ Result<void> Storage::close() {
     size_.store(0, std::memory_order_relaxed);
     data_.store(nullptr, std::memory_order_relaxed);
     leave(entered_);
-    entered_ = nullptr;
+    entered_ = 0;
     count_out();
     exported_until_ = 0;
     revoked_.clear();
@@ -245,6 +251,8 @@ Result<void> Storage::share(Ref<Allocator> to) {
     const std::lock_guard lock(change_mutex());
     if (closed()) return fail(SHMALLOC_STATUS_CLOSED, 0, "the storage is closed");
     if (memory_->shared() != nullptr || reachable(memory_->object())) return {};
+    if (device_ != SHMALLOC_DEVICE_HOST || to->device() != SHMALLOC_DEVICE_HOST)
+      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "this version of shmalloc can't share the memory of devices");
     if ((to->capabilities() & SHMALLOC_CAPABILITY_EXPORT) == 0) {
       return fail(SHMALLOC_STATUS_INVALID, 0, "`to` makes storages that can't be shared");
     }
@@ -254,19 +262,19 @@ Result<void> Storage::share(Ref<Allocator> to) {
       ~End() { storage->end_move(); }
     } end{this};
     const shmalloc_storage_params params{};
-    SHMALLOC_TRY(made, to->recorder().watch(memory_->size, 0, [&] { return to->make(memory_->size, params); }));
+    SHMALLOC_TRY(made, to->recorder().watch(memory_->size, 0, [&] { return to->make(memory_->size, 0, params); }));
     left = std::move(made);
     SHMALLOC_CHECK(copy_bytes(left->data, memory_->data, memory_->size, memory_->stable.load(std::memory_order_relaxed)));
-    void *const before = entered_;
+    const std::uint64_t before = entered_;
     std::swap(memory_, left);
     try {
-      enter(memory_->data);
+      enter(memory_->address());
     } catch (...) {
       std::swap(memory_, left);
       return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the table of storages");
     }
     leave(before);
-    if (memory_->data == nullptr) entered_ = nullptr;
+    if (memory_->data == nullptr) entered_ = 0;
     count_out();
     if (left->read_only) memory_->read_only = true;
     allocator_ = std::move(to);
@@ -337,11 +345,18 @@ Result<void> Storage::revoke() {
   });
 }
 
+Result<void> Storage::record_stream(std::uint64_t stream) {
+  return with_memory([&](Memory &memory) -> Result<void> {
+    SHMALLOC_CHECK(memory.used_on(stream));  // The host's needs nothing, and of adopted memory its owner knows.
+    return {};
+  });
+}
+
 void Storage::describe(shmalloc_storage_info *info) {
   const std::lock_guard lock(change_mutex());
   info->data = data();
-  info->address = reinterpret_cast<std::uintptr_t>(data());
-  info->device = SHMALLOC_DEVICE_HOST;
+  info->address = address();
+  info->device = device_;
   info->size = size();
   info->id = id_;
   info->generation = generation_;

@@ -27,10 +27,17 @@ class Storage final : public Handle {
   // The same for the common case: NULL if it is not that.
   static Storage *make_quickly(SharedAllocator &allocator, std::size_t size);
   static Result<Ref<Storage>> hold_shared(Segment *segment, const Ticket &ticket, bool read_only);
-  static Result<Ref<Storage>> find(std::uint64_t address, std::size_t *offset);
+  static Result<Ref<Storage>> find(shmalloc_device device, std::uint64_t address, std::size_t *offset);
   static std::vector<Ref<Storage>> all();  // that have bytes, or room for them
 
   void *data() const { return size_.load(std::memory_order_relaxed) != 0 ? data_.load(std::memory_order_relaxed) : nullptr; }
+  // On its device; on the host that of data().
+  std::uint64_t address() const {
+    if (size_.load(std::memory_order_relaxed) == 0) return 0;
+    return device_ == SHMALLOC_DEVICE_HOST ? reinterpret_cast<std::uintptr_t>(data_.load(std::memory_order_relaxed))
+                                           : address_.load(std::memory_order_relaxed);
+  }
+  shmalloc_device device() const { return device_; }
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   bool closed() const { return closed_.load(std::memory_order_relaxed); }
   bool inherited() const;
@@ -54,6 +61,11 @@ class Storage final : public Handle {
     if (memory_ == nullptr || closed()) return fail(SHMALLOC_STATUS_CLOSED, 0, "the storage is closed");
     return function(*memory_);
   }
+  // Work on another stream of its device uses it.
+  Result<void> record_stream(std::uint64_t stream);
+  // Of a pinned storage: where its bytes are, NULL for the host's; and whether its memory is kept for what the stream does.
+  device::Device *on() const { return memory_->device(); }
+  Result<bool> used_on(std::uint64_t stream) { return memory_->used_on(stream); }
   bool stable() const { return memory_->stable.load(std::memory_order_relaxed); }  // of a pinned storage
 
   // Until when a bytes-only handle may be opened after the last release; monotonic nanoseconds, 0 for no handle.
@@ -89,10 +101,12 @@ class Storage final : public Handle {
   void count_in();
   void count_out();
   // The table of addresses. What has no bytes is not in it.
-  void enter(void *address);
-  void leave(void *address);
+  void enter(std::uint64_t address);
+  void leave(std::uint64_t address);
 
   std::atomic<void *> data_{nullptr};
+  std::atomic<std::uint64_t> address_{0};  // on a device
+  shmalloc_device device_ = SHMALLOC_DEVICE_HOST;
   std::atomic<std::size_t> size_{0};
   std::atomic<std::uint64_t> pins_{0};  // readers in the low half, writers above, moving in the top bit
   std::atomic<bool> closed_{false};
@@ -104,7 +118,7 @@ class Storage final : public Handle {
   std::uint64_t fork_generation_;
   std::size_t counted_ = 0;  // bytes that the allocator counts for us
   bool counting_ = false;
-  void *entered_ = nullptr;  // our key in the table
+  std::uint64_t entered_ = 0;  // our address in the table
   std::int64_t exported_until_ = 0;
   Ref<Allocator> allocator_;
   std::unique_ptr<Memory> memory_;

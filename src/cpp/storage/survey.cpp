@@ -48,14 +48,14 @@ std::string survey(Allocator &allocator) {
   }
   trace::arrange(&segments, own, &search.found);
   std::uint64_t active = 0;
-  for (const trace::Found &one : search.found) active += one.block.size;
+  for (const trace::Segment &segment : segments) {
+    for (const trace::Block &block : segment.blocks) active += block.state != trace::BlockState::inactive ? block.size : 0;
+  }
   recorder.note(trace::Action::snapshot, 0, active, 0, 0);
   shmalloc_statistics statistics{};
   allocator.fill_statistics(&statistics);
-  const trace::Subject subject{.id = allocator.id(),
-                               .kind = allocator.kind(),
-                               .name = allocator.name(),
-                               .config = format_settings(allocator.settings(), allocator.keys())};
+  const trace::Subject subject{
+      .id = allocator.id(), .kind = allocator.kind(), .name = allocator.name(), .config = allocator.all_settings()};
   return trace::write_snapshot(subject, segments, recorder.history.copy(), statistics);
 }
 

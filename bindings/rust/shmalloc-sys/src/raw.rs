@@ -43,6 +43,8 @@ pub type shmalloc_address = u64;
 
 pub type shmalloc_device = u64;
 
+pub type shmalloc_event = u64;
+
 pub type shmalloc_stream = u64;
 
 pub const SHMALLOC_DEVICE_HOST: shmalloc_device = 0;
@@ -56,6 +58,8 @@ pub const SHMALLOC_MESSAGE_MAX: usize = 253;
 pub const SHMALLOC_SIZE_ALL: usize = 18446744073709551615;
 
 pub const SHMALLOC_STREAM_DEFAULT: shmalloc_stream = 0;
+
+pub const SHMALLOC_STREAM_OWN: shmalloc_stream = 18446744073709551615;
 
 pub const SHMALLOC_TIME_DEFAULT: i64 = 0;
 
@@ -86,6 +90,7 @@ pub const SHMALLOC_ALLOCATOR_KIND_DIRECT: shmalloc_allocator_kind = 1;
 pub const SHMALLOC_ALLOCATOR_KIND_MAP: shmalloc_allocator_kind = 2;
 pub const SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED: shmalloc_allocator_kind = 3;
 pub const SHMALLOC_ALLOCATOR_KIND_SHARED: shmalloc_allocator_kind = 4;
+pub const SHMALLOC_ALLOCATOR_KIND_CACHING: shmalloc_allocator_kind = 5;
 pub const SHMALLOC_ALLOCATOR_KIND_FORCE32: shmalloc_allocator_kind = 2147483647;
 
 pub type shmalloc_capability_flags = u32;
@@ -95,6 +100,11 @@ pub const SHMALLOC_CAPABILITY_EXPORT_BYTES: shmalloc_capability_flags = 4;
 pub const SHMALLOC_CAPABILITY_READ_ONLY: shmalloc_capability_flags = 8;
 pub const SHMALLOC_CAPABILITY_GROW: shmalloc_capability_flags = 16;
 pub const SHMALLOC_CAPABILITY_HUGE_PAGES: shmalloc_capability_flags = 32;
+pub const SHMALLOC_CAPABILITY_STREAMS: shmalloc_capability_flags = 64;
+pub const SHMALLOC_CAPABILITY_CALL: shmalloc_capability_flags = 128;
+pub const SHMALLOC_CAPABILITY_CAPTURE: shmalloc_capability_flags = 256;
+pub const SHMALLOC_CAPABILITY_PEERS: shmalloc_capability_flags = 512;
+pub const SHMALLOC_CAPABILITY_VIRTUAL: shmalloc_capability_flags = 1024;
 
 pub type shmalloc_channel_flags = u32;
 pub const SHMALLOC_CHANNEL_NO_RECORD: shmalloc_channel_flags = 1;
@@ -109,6 +119,8 @@ pub type shmalloc_device_type = i32;
 pub const SHMALLOC_DEVICE_TYPE_HOST: shmalloc_device_type = 0;
 pub const SHMALLOC_DEVICE_TYPE_CUDA: shmalloc_device_type = 2;
 pub const SHMALLOC_DEVICE_TYPE_VULKAN: shmalloc_device_type = 7;
+pub const SHMALLOC_DEVICE_TYPE_HOST_STREAMS: shmalloc_device_type = 65536;
+pub const SHMALLOC_DEVICE_TYPE_CUSTOM: shmalloc_device_type = 65537;
 pub const SHMALLOC_DEVICE_TYPE_FORCE32: shmalloc_device_type = 2147483647;
 
 pub type shmalloc_export_flags = u32;
@@ -158,6 +170,10 @@ pub const SHMALLOC_MAPPED_NO_GROW: shmalloc_mapped_flags = 128;
 pub const SHMALLOC_MAPPED_READ_ONLY: shmalloc_mapped_flags = 256;
 pub const SHMALLOC_MAPPED_MEMFD: shmalloc_mapped_flags = 512;
 pub const SHMALLOC_MAPPED_HUGETLB: shmalloc_mapped_flags = 1024;
+
+pub type shmalloc_notice_flags = u32;
+pub const SHMALLOC_NOTICE_MEMORY_LOW: shmalloc_notice_flags = 1;
+pub const SHMALLOC_NOTICE_OUT_OF_MEMORY: shmalloc_notice_flags = 2;
 
 pub type shmalloc_object_flags = u32;
 pub const SHMALLOC_OBJECT_NAMED: shmalloc_object_flags = 1;
@@ -235,11 +251,39 @@ pub const SHMALLOC_TRIM_DEFERRED: shmalloc_trim_flags = 1;
 pub const SHMALLOC_TRIM_EXPIRED: shmalloc_trim_flags = 2;
 pub const SHMALLOC_TRIM_FREE: shmalloc_trim_flags = 4;
 
+pub type shmalloc_backend_call_fn = Option<unsafe extern "C" fn(stream: u64, fn_: shmalloc_work_fn, argument: *mut c_void, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_copy_fn = Option<unsafe extern "C" fn(to: u64, from: u64, size: u64, stream: u64, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_device_fn = Option<unsafe extern "C" fn(userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_fill_fn = Option<unsafe extern "C" fn(to: u64, value: u32, size: u64, stream: u64, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_make_fn = Option<unsafe extern "C" fn(size: u64, out_number: *mut u64, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_map_fn = Option<unsafe extern "C" fn(address: u64, size: u64, what: u64, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_memory_fn = Option<unsafe extern "C" fn(out_available: *mut u64, out_total: *mut u64, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_number_fn = Option<unsafe extern "C" fn(number: u64, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_order_fn = Option<unsafe extern "C" fn(event: u64, stream: u64, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_peer_fn = Option<unsafe extern "C" fn(peer_userdata: *mut c_void, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_query_fn = Option<unsafe extern "C" fn(number: u64, out_yes: *mut i32, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_backend_range_fn = Option<unsafe extern "C" fn(number: u64, size: u64, userdata: *mut c_void) -> i32>;
+
 pub type shmalloc_destroy_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
 pub type shmalloc_log_fn = Option<unsafe extern "C" fn(level: i32, message: *const c_char, userdata: *mut c_void)>;
 
 pub type shmalloc_object_fn = Option<unsafe extern "C" fn(object: *const shmalloc_object_info, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_observer_fn = Option<unsafe extern "C" fn(notice: *const shmalloc_notice, userdata: *mut c_void) -> i32>;
+
+pub type shmalloc_work_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -295,6 +339,91 @@ pub struct shmalloc_allocator_params {
 }
 
 impl Default for shmalloc_allocator_params {
+    /// All zero, which is every field's default, and struct_size set.
+    fn default() -> Self {
+        let mut value: Self = unsafe { mem::zeroed() };
+        value.struct_size = mem::size_of::<Self>();
+        value
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct shmalloc_backend {
+    pub struct_size: usize,
+    pub name: *const c_char,
+    pub alignment: u64,
+    pub page_size: u64,
+    pub capabilities: u32,
+    pub reserved: u32,
+    pub allocate: shmalloc_backend_make_fn,
+    pub deallocate: shmalloc_backend_range_fn,
+    pub memory_info: shmalloc_backend_memory_fn,
+    pub copy: shmalloc_backend_copy_fn,
+    pub fill: shmalloc_backend_fill_fn,
+    pub call: shmalloc_backend_call_fn,
+    pub synchronize: shmalloc_backend_device_fn,
+    pub stream_create: shmalloc_backend_make_fn,
+    pub stream_destroy: shmalloc_backend_number_fn,
+    pub stream_synchronize: shmalloc_backend_number_fn,
+    pub stream_wait: shmalloc_backend_order_fn,
+    pub stream_capturing: shmalloc_backend_query_fn,
+    pub event_create: shmalloc_backend_make_fn,
+    pub event_destroy: shmalloc_backend_number_fn,
+    pub event_record: shmalloc_backend_order_fn,
+    pub event_query: shmalloc_backend_query_fn,
+    pub event_synchronize: shmalloc_backend_number_fn,
+    pub virtual_reserve: shmalloc_backend_make_fn,
+    pub virtual_unreserve: shmalloc_backend_range_fn,
+    pub virtual_create: shmalloc_backend_make_fn,
+    pub virtual_destroy: shmalloc_backend_number_fn,
+    pub virtual_map: shmalloc_backend_map_fn,
+    pub virtual_unmap: shmalloc_backend_range_fn,
+    pub virtual_access: shmalloc_backend_map_fn,
+    pub enable_peer: shmalloc_backend_peer_fn,
+}
+
+impl Default for shmalloc_backend {
+    /// All zero, which is every field's default, and struct_size set.
+    fn default() -> Self {
+        let mut value: Self = unsafe { mem::zeroed() };
+        value.struct_size = mem::size_of::<Self>();
+        value
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct shmalloc_cache_info {
+    pub struct_size: usize,
+    pub largest: u64,
+    pub cached: u64,
+    pub available: u64,
+    pub total: u64,
+}
+
+impl Default for shmalloc_cache_info {
+    /// All zero, which is every field's default, and struct_size set.
+    fn default() -> Self {
+        let mut value: Self = unsafe { mem::zeroed() };
+        value.struct_size = mem::size_of::<Self>();
+        value
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct shmalloc_caching_params {
+    pub struct_size: usize,
+    pub max_split_size: u64,
+    pub max_non_split_rounding: u64,
+    pub large_segment_size: u64,
+    pub garbage_collection_ppm: u32,
+    pub memory_ppm: u32,
+    pub roundup_divisions: [u32; 16],
+}
+
+impl Default for shmalloc_caching_params {
     /// All zero, which is every field's default, and struct_size set.
     fn default() -> Self {
         let mut value: Self = unsafe { mem::zeroed() };
@@ -458,6 +587,36 @@ pub struct shmalloc_import_params {
 }
 
 impl Default for shmalloc_import_params {
+    /// All zero, which is every field's default, and struct_size set.
+    fn default() -> Self {
+        let mut value: Self = unsafe { mem::zeroed() };
+        value.struct_size = mem::size_of::<Self>();
+        value
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct shmalloc_notice {
+    pub struct_size: usize,
+    pub report: *const c_char,
+    pub device: shmalloc_device,
+    pub allocator_id: u64,
+    pub stream: shmalloc_stream,
+    pub requested: u64,
+    pub rounded: u64,
+    pub total: u64,
+    pub available: u64,
+    pub limit: u64,
+    pub reserved: u64,
+    pub allocated: u64,
+    pub pending: u64,
+    pub largest_free: u64,
+    pub kind: i32,
+    pub fragmentation: u32,
+}
+
+impl Default for shmalloc_notice {
     /// All zero, which is every field's default, and struct_size set.
     fn default() -> Self {
         let mut value: Self = unsafe { mem::zeroed() };
@@ -641,10 +800,20 @@ impl Default for shmalloc_tensor {
 extern "C" {
     /// shmalloc/base.h. Threading: any. Call: leaf. Since: 0.1
     pub fn shmalloc_abi_lookup(name: *const c_char, out_value: *mut i64, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: wait +cb. Since: 0.1
+    pub fn shmalloc_allocator_allocate(allocator: *mut shmalloc_allocator, size: usize, stream: shmalloc_stream, out_address: *mut shmalloc_address, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/allocator.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_allocator_configure(allocator: *mut shmalloc_allocator, config: *const c_char, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_allocator_configure_caching(allocator: *mut shmalloc_allocator, params: *const shmalloc_caching_params, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/allocator.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_allocator_create(params: *const shmalloc_allocator_params, out_allocator: *mut *mut shmalloc_allocator, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_allocator_deallocate(allocator: *mut shmalloc_allocator, address: shmalloc_address, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_allocator_get_base(allocator: *mut shmalloc_allocator, address: shmalloc_address, out_base: *mut shmalloc_address, out_size: *mut u64, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_allocator_get_cache_info(allocator: *mut shmalloc_allocator, out_info: *mut shmalloc_cache_info, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/allocator.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_allocator_get_config(allocator: *mut shmalloc_allocator, key: *const c_char, text: *mut c_char, inout_length: *mut usize, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/allocator.h. Threading: any. Call: work +cb. Since: 0.1
@@ -653,8 +822,12 @@ extern "C" {
     pub fn shmalloc_allocator_get_info(allocator: *mut shmalloc_allocator, out_info: *mut shmalloc_allocator_info, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/trace.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_allocator_get_statistics(allocator: *mut shmalloc_allocator, out_statistics: *mut shmalloc_statistics, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: work +cb. Since: 0.1
+    pub fn shmalloc_allocator_observe(allocator: *mut shmalloc_allocator, kinds: u32, fn_: shmalloc_observer_fn, userdata: *mut c_void, destroy_fn: shmalloc_destroy_fn, out_id: *mut u64, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/trace.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_allocator_record_history(allocator: *mut shmalloc_allocator, params: *const shmalloc_history_params, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_allocator_record_stream(allocator: *mut shmalloc_allocator, address: shmalloc_address, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/allocator.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_allocator_release(allocator: *mut shmalloc_allocator);
     /// shmalloc/trace.h. Threading: any. Call: work +cb. Since: 0.1
@@ -667,6 +840,8 @@ extern "C" {
     pub fn shmalloc_allocator_snapshot(allocator: *mut shmalloc_allocator, params: *const shmalloc_snapshot_params, to: *mut shmalloc_allocator, out_storage: *mut *mut shmalloc_storage, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/allocator.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_allocator_trim(allocator: *mut shmalloc_allocator, what: u32, keep_bytes: u64, out_bytes: *mut u64, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/allocator.h. Threading: any. Call: wait +cb. Since: 0.1
+    pub fn shmalloc_allocator_unobserve(allocator: *mut shmalloc_allocator, id: u64, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/channel.h. Threading: any. Call: work. Since: 0.1
     pub fn shmalloc_channel_close(channel: *mut shmalloc_channel, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/channel.h. Threading: any. Call: work +cb. Since: 0.1
@@ -686,7 +861,19 @@ extern "C" {
     /// shmalloc/channel.h. Threading: any. Call: leaf. Since: 0.1
     pub fn shmalloc_channel_storage(channel: *mut shmalloc_channel, out_storage: *mut *mut shmalloc_storage, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_device_copy(device: shmalloc_device, to: shmalloc_address, from: shmalloc_address, size: usize, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_device_enable_peer(device: shmalloc_device, peer: shmalloc_device, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_device_fill(device: shmalloc_device, to: shmalloc_address, value: u32, size: usize, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
     pub fn shmalloc_device_get_info(device: shmalloc_device, out_info: *mut shmalloc_device_info, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/backend.h. Threading: any. Call: work +cb. Since: 0.1
+    pub fn shmalloc_device_register(backend: *const shmalloc_backend, userdata: *mut c_void, destroy_fn: shmalloc_destroy_fn, out_device: *mut shmalloc_device, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: wait. Since: 0.1
+    pub fn shmalloc_device_synchronize(device: shmalloc_device, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/backend.h. Threading: any. Call: work +cb. Since: 0.1
+    pub fn shmalloc_device_unregister(device: shmalloc_device, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/dlpack.h. Threading: any. Call: work. Since: 0.1
     pub fn shmalloc_dlpack_export(storage: *mut shmalloc_storage, tensor: *const shmalloc_tensor, out_managed: *mut *mut DLManagedTensorVersioned, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/dlpack.h. Threading: any. Call: work. Since: 0.1
@@ -695,6 +882,16 @@ extern "C" {
     pub fn shmalloc_dlpack_import(managed: *mut DLManagedTensorVersioned, out_tensor: *mut shmalloc_tensor, out_storage: *mut *mut shmalloc_storage, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/dlpack.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_dlpack_import_unversioned(managed: *mut DLManagedTensor, out_tensor: *mut shmalloc_tensor, out_storage: *mut *mut shmalloc_storage, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_event_create(device: shmalloc_device, out_event: *mut shmalloc_event, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_event_destroy(device: shmalloc_device, event: shmalloc_event, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_event_query(device: shmalloc_device, event: shmalloc_event, out_done: *mut i32, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_event_record(device: shmalloc_device, event: shmalloc_event, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: wait. Since: 0.1
+    pub fn shmalloc_event_synchronize(device: shmalloc_device, event: shmalloc_event, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/base.h. Threading: any. Call: leaf. Since: 0.1
     pub fn shmalloc_format_size(size: u64, text: *mut c_char, inout_length: *mut usize, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/ipc.h. Threading: any. Call: leaf. Since: 0.1
@@ -747,6 +944,8 @@ extern "C" {
     pub fn shmalloc_storage_pin(storage: *mut shmalloc_storage, access: shmalloc_access, out_data: *mut *mut c_void, out_size: *mut usize, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/ipc.h. Threading: serial. Call: wait +cb. Since: 0.1
     pub fn shmalloc_storage_receive(socket: i32, params: *const shmalloc_import_params, out_storages: *mut *mut shmalloc_storage, inout_count: *mut usize, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/storage.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_storage_record_stream(storage: *mut shmalloc_storage, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/storage.h. Threading: any. Call: work +cb. Since: 0.1
     pub fn shmalloc_storage_release(storage: *mut shmalloc_storage);
     /// shmalloc/storage.h. Threading: any. Call: leaf. Since: 0.1
@@ -763,6 +962,16 @@ extern "C" {
     pub fn shmalloc_storage_size(storage: *mut shmalloc_storage) -> usize;
     /// shmalloc/storage.h. Threading: any. Call: leaf. Since: 0.1
     pub fn shmalloc_storage_unpin(storage: *mut shmalloc_storage, access: shmalloc_access);
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_stream_call(device: shmalloc_device, stream: shmalloc_stream, fn_: shmalloc_work_fn, userdata: *mut c_void, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_stream_create(device: shmalloc_device, out_stream: *mut shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_stream_destroy(device: shmalloc_device, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: wait. Since: 0.1
+    pub fn shmalloc_stream_synchronize(device: shmalloc_device, stream: shmalloc_stream, err: *mut shmalloc_error) -> shmalloc_status;
+    /// shmalloc/device.h. Threading: any. Call: work. Since: 0.1
+    pub fn shmalloc_stream_wait(device: shmalloc_device, stream: shmalloc_stream, event: shmalloc_event, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/torch.h. Threading: any. Call: wait. Since: 0.1
     pub fn shmalloc_torch_manager_run(path: *const c_char, stop_fd: i32, err: *mut shmalloc_error) -> shmalloc_status;
     /// shmalloc/torch.h. Threading: any. Call: work. Since: 0.1

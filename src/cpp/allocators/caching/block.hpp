@@ -28,8 +28,21 @@ enum class State : std::uint8_t {
   pending,  // freed, and waiting for other streams
 };
 
+// Read without a lock by those who look for it, see lookup.hpp.
+class BlockAddress {
+ public:
+  operator Address() const { return value_.load(std::memory_order_relaxed); }  // NOLINT(google-explicit-constructor)
+  BlockAddress &operator=(Address value) {
+    value_.store(value, std::memory_order_relaxed);
+    return *this;
+  }
+
+ private:
+  std::atomic<Address> value_{0};
+};
+
 struct Block {
-  Address address = 0;
+  BlockAddress address;
   std::uint64_t size = 0;
   std::uint64_t requested = 0;  // as it was asked for
   Stream stream = 0;            // of the home
@@ -38,7 +51,7 @@ struct Block {
   std::uint8_t large = 0;       // the pool: of segments for large blocks
   State state = State::out;
   std::atomic<bool> live{false};
-  bool special = false;  // is freed with the mutex: it has uses, or is oversize
+  bool special = false;  // is freed with the mutex: it has uses, is oversize, or was lent in need
   Segment *segment = nullptr;
   // What the common path does not need.
   Block *previous_free = nullptr;
@@ -57,7 +70,6 @@ struct Segment {
   Segment *next = nullptr, *previous = nullptr;
   std::uint8_t large = 0;
   bool oversize = false;
-  Block **starts = nullptr;  // made by the first lookup: what block begins where, see lookup.hpp
 };
 
 // Whether a segment has more than one block.

@@ -11,18 +11,32 @@ constexpr int kLooks = 8;  // at blocks that a thread keeps, for one of just the
 }  // namespace
 
 BlockCache::BlockCache(Calls &calls)
-    : calls_(calls), id_(next_id.fetch_add(1, std::memory_order_relaxed)), description_(calls.describe()), uses_(calls) {}
+    : calls_(calls), id_(next_id.fetch_add(1, std::memory_order_relaxed)), description_(calls.describe()), uses_(calls) {
+  enlist();
+}
 
 BlockCache::~BlockCache() {
-  disown_caches(&caches_);
+  delist();
+  if (inherited()) {
+    uses_.leave_events();
+    return;
+  }
   if (middle_.segments() != nullptr) static_cast<void>(calls_.synchronize());
   for (const Segment *segment = middle_.segments(); segment != nullptr; segment = segment->next)
     static_cast<void>(calls_.free(segment->address));
+  observers_.end();
+}
+
+void BlockCache::introduce(shmalloc_device device, std::uint64_t allocator_id, trace::Recorder *recorder) {
+  device_ = device;
+  allocator_id_ = allocator_id;
+  recorder_ = recorder;
 }
 
 // ---- threads ----
 
 ThreadCache *BlockCache::cache(Stream stream) {
+  if (inherited()) return nullptr;
   if (ThreadCache *found = existing_cache(id_, stream); found != nullptr) return found;
   Home *home = nullptr;
   {
@@ -37,6 +51,7 @@ void BlockCache::begin_cache(ThreadCache *cache) {
   cache->next_of_owner = caches_;
   if (caches_ != nullptr) caches_->previous_of_owner = cache;
   caches_ = cache;
+  if (tracing_) cache->hold();
 }
 
 void BlockCache::end_cache(ThreadCache *cache) {
@@ -75,27 +90,41 @@ Block *BlockCache::find_free(const Wanted &wanted) {
     int looks = kLooks;
     for (Block **link = &magazine.first; *link != nullptr && looks > 0; link = &(*link)->next_free, --looks) {
       Block *block = *link;
-      if (block->size != wanted.rounded) continue;
+      if (!serves(block->size, wanted.rounded)) continue;
       *link = block->next_free;
       --magazine.count;
       return block;
     }
   }
   Block *block = wanted.home->bins[is_large(wanted.rounded)].find(wanted.rounded, middle_.limit_of(wanted.rounded));
+  if (block == nullptr) block = find_kept_larger(wanted);
   if (block != nullptr) middle_.take(block, wanted.rounded);
   return block;
+}
+
+// A small block that this thread keeps for larger ones, in its bin now: less than all that it keeps would be merged for.
+Block *BlockCache::find_kept_larger(const Wanted &wanted) {
+  if (wanted.own == nullptr || wanted.rounded >= kSmall) return nullptr;
+  for (std::uint32_t i = class_of(wanted.rounded) + 1; i < class_of(kSmall); ++i) {
+    if (wanted.own->magazines[i].count == 0) continue;
+    middle_.give(wanted.own->pop(i));
+    return wanted.home->bins[0].find(wanted.rounded, middle_.limit_of(wanted.rounded));
+  }
+  return nullptr;
 }
 
 Block *BlockCache::hand_out(Block *block, const Wanted &wanted) {
   if (block == nullptr) return nullptr;
   begin(block, wanted.size);
   count(wanted.own, *block, 1);
+  note(trace::Action::alloc, *block);
   return block;
 }
 
 Result<Block *> BlockCache::allocate_slowly(std::uint64_t size, Stream stream) {
   if (size == 0) return nullptr;
   if (size >= kMost) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no device has %llu bytes", static_cast<unsigned long long>(size));
+  SHMALLOC_CHECK(ours());
   Wanted wanted{.size = size, .rounded = 0, .stream = stream};
   wanted.own = cache(stream);
   {
@@ -116,23 +145,49 @@ Result<void> BlockCache::free_slowly(Block *block) {
   if (!block->live.load(std::memory_order_relaxed))
     return fail(SHMALLOC_STATUS_INVALID, 0, "the block at %#llx is not in use: it was freed before",
                 static_cast<unsigned long long>(block->address));
+  take_back(block, own);
+  return {};
+}
+
+// A live block.
+void BlockCache::take_back(Block *block, ThreadCache *own) {
   block->live.store(false, std::memory_order_relaxed);
   count(own, *block, -1);
-  if (block->uses != nullptr) {
+  note(trace::Action::free_requested, *block);
+  if (block->uses != nullptr && !inherited()) {
     wait_for_uses(block);
-  } else if (own == nullptr || block->special || block->index >= kKeptClasses) {
+    return;
+  }
+  note(trace::Action::free_completed, *block);
+  if (inherited()) return;  // It is the parent's.
+  if (own == nullptr || block->special || block->index >= kKeptClasses) {
     middle_.give(block);
   } else {
     const std::uint32_t most = kKeep.of[block->index];
     if (own->magazines[block->index].count >= most) flush(own, block->index, most / 2);
     own->push(block);
   }
+}
+
+Result<void> BlockCache::free_at_slowly(Address address, Stream stream) {
+  if (address == 0) return {};
+  SHMALLOC_TRY(found, find(address));
+  ThreadCache *own = cache(found->stream);
+  const std::lock_guard lock(mutex_);
+  SHMALLOC_TRY(block, live_at(address));  // Somebody else may have freed it.
+  if (stream != SHMALLOC_STREAM_OWN && stream != block->stream) SHMALLOC_CHECK(uses_.add(block, stream));
+  take_back(block, own != nullptr && own->home == block->segment->home ? own : nullptr);
   return {};
 }
 
 Result<Block *> BlockCache::find(Address address) {
+  if (Block *block = find_quickly(address); block != nullptr) return block;
   const std::lock_guard lock(mutex_);
-  Block *block = lookup_.find(middle_.segments(), address);
+  return live_at(address);
+}
+
+Result<Block *> BlockCache::live_at(Address address) {
+  Block *block = middle_.at(address);
   if (block == nullptr || !block->live.load(std::memory_order_relaxed))
     return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no block in use begins at %#llx", static_cast<unsigned long long>(address));
   return block;
@@ -158,6 +213,7 @@ bool BlockCache::capturing() {
 
 void BlockCache::wait_for_uses(Block *block) {
   if (mutant(32)) {
+    note(trace::Action::free_completed, *block);
     block->uses = nullptr;
     middle_.give(block);
     return;
@@ -181,6 +237,7 @@ void BlockCache::ready(Block *chain) {
     pending_.bytes[block->large] -= static_cast<std::int64_t>(block->size);
     take_from(&middle_.numbers.pending, 1);
     take_from(&middle_.numbers.pending_bytes, block->size);
+    note(trace::Action::free_completed, *block);
     middle_.give(block, block->freed_at);
   }
 }
@@ -196,12 +253,23 @@ Result<void> BlockCache::configure(std::string_view text) {
   try {
     const std::lock_guard lock(mutex_);
     SHMALLOC_TRY(changed, parse(middle_.settings, text));
-    middle_.settings = changed;
-    divisions_.store(changed.divisions.word(), std::memory_order_relaxed);
+    apply(changed);
     return {};
   } catch (const std::bad_alloc &) {
     return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory to read the settings");
   }
+}
+
+Result<void> BlockCache::configure(const shmalloc_caching_params &params) {
+  const std::lock_guard lock(mutex_);
+  SHMALLOC_TRY(changed, parse(middle_.settings, params));
+  apply(changed);
+  return {};
+}
+
+void BlockCache::apply(const Settings &changed) {
+  middle_.settings = changed;
+  divisions_.store(changed.divisions.word(), std::memory_order_relaxed);
 }
 
 Settings BlockCache::settings() {
@@ -222,21 +290,5 @@ std::uint64_t BlockCache::limit() const {
 }
 
 std::uint64_t BlockCache::limit_known() const { return std::min(limit(), description_.total); }
-
-Result<void> BlockCache::add_free_callback(FreeCallback callback, void *userdata) {
-  const std::lock_guard lock(mutex_);
-  if (callbacks_.count == kMostCallbacks)
-    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "there are %zu callbacks already", kMostCallbacks);
-  callbacks_.of[callbacks_.count++] = {callback, userdata};
-  return {};
-}
-
-Result<void> BlockCache::add_observer(Observer observer, void *userdata) {
-  const std::lock_guard lock(mutex_);
-  if (observers_.count == kMostCallbacks)
-    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "there are %zu observers already", kMostCallbacks);
-  observers_.of[observers_.count++] = {observer, userdata};
-  return {};
-}
 
 }  // namespace shmalloc::caching

@@ -2,7 +2,6 @@
 
 #include <new>
 
-#include "allocators/caching/lookup.hpp"
 #include "allocators/caching/mutant.hpp"
 #include "allocators/caching/thread_cache.hpp"
 
@@ -12,7 +11,6 @@ Middle::~Middle() {
   while (segments_ != nullptr) {
     Segment *segment = segments_;
     segments_ = segment->next;
-    delete[] segment->starts;
     delete segment;
   }
   while (homes_ != nullptr) {
@@ -38,10 +36,6 @@ Home *Middle::home(Stream stream) {
 void Middle::set_size(Block *block, std::uint64_t size) {
   block->size = size;
   block->index = class_of(size);
-}
-
-void Middle::note_start(const Segment &segment, Address address, Block *block) {
-  if (segment.starts != nullptr) segment.starts[place_in(segment, address)] = block;
 }
 
 void Middle::put(Block *block, std::uint64_t freed_at) {
@@ -70,7 +64,6 @@ bool Middle::may_split(const Block &block, std::uint64_t rounded) const {
 
 void Middle::take(Block *block, std::uint64_t rounded) {
   remove(block);
-  if (block->large != 0) rounded = std::min(block->size, std::max(rounded, kSmall + kGrain));  // lookup.hpp relies on it
   Block *rest = may_split(*block, rounded) ? blocks_.get() : nullptr;
   if (rest != nullptr) {
     clean(rest, block->segment);
@@ -81,13 +74,14 @@ void Middle::take(Block *block, std::uint64_t rounded) {
     if (rest->next != nullptr) rest->next->previous = rest;
     block->next = rest;
     set_size(block, rounded);
-    note_start(*rest->segment, rest->address, rest);
+    lookup_.put(rest);
     put(rest, block->freed_at);
   }
   add_to(numbers.active, block->large != 0, 1);
   add_to(numbers.active_bytes, block->large != 0, block->size);
   block->oversize = block->size >= settings.max_split;
-  block->special = block->oversize || block->index >= kKeptClasses;
+  // A small block of a large segment was lent in need: a thread that kept it would keep the segment.
+  block->special = block->oversize || block->index >= kKeptClasses || (block->large != 0 && block->size <= kSmall);
   if (block->oversize) add_to(&numbers.oversize_allocations, 1);
 }
 
@@ -96,7 +90,7 @@ Block *Middle::merge(Block *first, Block *second) {
   set_size(first, first->size + second->size);
   first->next = second->next;
   if (first->next != nullptr) first->next->previous = first;
-  note_start(*second->segment, second->address, nullptr);
+  lookup_.remove(second->address);
   blocks_.put(second);
   return first;
 }
@@ -156,7 +150,6 @@ Segment *Middle::prepare(Home *home, std::uint64_t size, bool large) {
 void Middle::drop(Segment *segment) {
   reserved -= segment->size;
   blocks_.put(segment->first);
-  delete[] segment->starts;
   delete segment;
 }
 
@@ -177,11 +170,13 @@ void Middle::attach(Segment *segment) {
   segment->next = segments_;
   if (segments_ != nullptr) segments_->previous = segment;
   segments_ = segment;
+  lookup_.put(segment->first);
   put(segment->first, segment->first->freed_at);
 }
 
 void Middle::unlink(Segment *segment) {
   remove(segment->first);
+  lookup_.remove(segment->first->address);
   if (segment->next != nullptr) segment->next->previous = segment->previous;
   (segment->previous != nullptr ? segment->previous->next : segments_) = segment->next;
 }

@@ -1,11 +1,13 @@
-// Segments, their blocks, and the bins of what is free: all that is behind the threads. Every function with the allocator's mutex.
+// Segments, their blocks, and the bins of what is free: all that is behind the threads. Every function but one with the allocator's mutex.
 //
 // Invariants: no two neighbours of a segment are both free (in bins); a block in a bin is its home's, and no work but its home's may still
 // use it; a segment whose only block is free can go back to the device, once that work is done.
 // Numbers change with what they count, so currents and peaks are exact.
+// The lookup, once it is made, has what is in the segments of the list.
 #pragma once
 
 #include "allocators/caching/bins.hpp"
+#include "allocators/caching/lookup.hpp"
 #include "allocators/caching/nodes.hpp"
 #include "allocators/caching/settings.hpp"
 #include "shmalloc/trace.h"
@@ -44,6 +46,11 @@ class Middle {
   Home *home(Stream stream);
   Home *homes() const { return homes_; }
   Segment *segments() const { return segments_; }
+
+  // The block that begins there, whatever its state; NULL.
+  Block *at(Address address) { return lookup_.find(address, segments_); }
+  // Without the mutex: the live block that begins there; NULL: there is none, or it was not seen.
+  Block *live_at(Address address) const { return lookup_.find_quickly(address); }
 
   // How large the block may be that `rounded` bytes are taken from, so that oversize blocks are kept for what needs them. What would be
   // asked of the device for them will always do: else its own segment would not be used again.
@@ -98,9 +105,9 @@ class Middle {
   void remove(Block *block);
   static void set_size(Block *block, std::uint64_t size);
   Block *merge(Block *first, Block *second);
-  static void note_start(const Segment &segment, Address address, Block *block);
 
   Nodes<Block> blocks_;
+  Lookup lookup_;
   Home *homes_ = nullptr;
   Segment *segments_ = nullptr;
 };

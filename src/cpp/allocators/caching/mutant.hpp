@@ -6,7 +6,7 @@
 // capture. 37: a wait for the device counts for what was freed after it began. 38: a block of another stream is taken, or a segment given
 // back, without regard to when it was freed. 39: a block of another stream comes back to it without waiting. 40: a block that waits is
 // merged. 41: what a thread keeps is taken without waiting for it. 42: the out-of-memory sequence does not wait for segments that are
-// being made.
+// being made. 43: what is found by its address without the mutex is believed. 44: in a forked child threads of the parent stay busy.
 #pragma once
 
 namespace shmalloc::caching {

@@ -38,6 +38,18 @@ Counts BlockCache::counts() const {
   return sum;
 }
 
+Live BlockCache::live() const {
+  const std::lock_guard lock(mutex_);
+  const Counts now = counts();
+  Live live;
+  for (int large = 0; large < 2; ++large) {
+    live.blocks += now.allocations[large] - now.frees[large];
+    live.bytes += now.allocated[large] - now.freed[large];
+    live.requested += now.requested[large] - now.returned[large];
+  }
+  return live;
+}
+
 void BlockCache::note_peaks() {
   const auto is_new = [this](int pool) { return middle_.numbers.active_bytes[pool].current > allocated_peak_[pool]; };
   if (!is_new(SHMALLOC_STAT_POOL_ALL) && !is_new(SHMALLOC_STAT_POOL_SMALL) && !is_new(SHMALLOC_STAT_POOL_LARGE)) return;
@@ -128,6 +140,7 @@ void BlockCache::reset_statistics(std::uint32_t what) {
 }
 
 Result<CacheInfo> BlockCache::cache_info() {
+  SHMALLOC_CHECK(ours());
   SHMALLOC_TRY(device, calls_.memory_info());
   CacheInfo info{.largest = device.available, .available = device.available, .total = device.total};
   const std::lock_guard lock(mutex_);

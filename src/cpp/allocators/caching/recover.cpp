@@ -23,7 +23,7 @@ Result<Block *> BlockCache::make_segment(const Wanted &wanted, std::uint64_t siz
     return address.error();
   }
   middle_.add(segment, *address);
-  lookup_.changed();
+  note(trace::Action::segment_alloc, *segment);
   middle_.take(segment->first, wanted.rounded);
   return hand_out(segment->first, wanted);
 }
@@ -36,20 +36,22 @@ Block *BlockCache::look_again(const Wanted &wanted, const Home *reclaimed) {
   return hand_out(find_free(wanted), wanted);
 }
 
-bool BlockCache::call_back() {
-  List<FreeCallback> list;
-  {
-    const std::lock_guard lock(mutex_);
-    list = callbacks_;
-  }
-  bool freed = false;
-  for (std::size_t i = 0; i < list.count; ++i) freed = list.of[i].function(list.of[i].userdata) || freed;
-  return freed;
+// Then to merge it costs more than another small segment, as long as those are to be had.
+bool BlockCache::keeps_little(const Wanted &wanted) {
+  if (wanted.own == nullptr || is_large(wanted.rounded) || was_short_.load(std::memory_order_relaxed)) return false;
+  const std::lock_guard lock(mutex_);
+  std::uint64_t kept = 0;
+  for (std::uint32_t i = 0; i < class_of(kSmall); ++i) kept += wanted.own->magazines[i].count * least_of(i);
+  return kept < kKeptUnmerged;
 }
 
 Result<Block *> BlockCache::grow(const Wanted &wanted) {
-  if (Block *block = look_again(wanted, wanted.home); block != nullptr) return block;
-  if (call_back()) {
+  if (!keeps_little(wanted)) {
+    if (Block *block = look_again(wanted, wanted.home); block != nullptr) return block;
+  }
+  const bool freed = memory_low(wanted);
+  SHMALLOC_CHECK(ours());  // An observer may have forked.
+  if (freed) {
     if (Block *block = look_again(wanted, wanted.home); block != nullptr) return block;
   }
   {
@@ -93,7 +95,7 @@ std::uint64_t BlockCache::release(std::uint64_t since, Choose choose) {
   {
     const std::lock_guard lock(mutex_);
     chain = middle_.detach(since, choose);
-    if (chain != nullptr) lookup_.changed();
+    for (const Segment *segment = chain; segment != nullptr; segment = segment->next) note(trace::Action::segment_free, *segment);
   }
   std::uint64_t released = 0;
   while (chain != nullptr) {
@@ -106,7 +108,7 @@ std::uint64_t BlockCache::release(std::uint64_t since, Choose choose) {
       middle_.forget(segment);
     } else {
       middle_.attach(segment);
-      lookup_.changed();
+      note(trace::Action::segment_alloc, *segment);
     }
   }
   return released;
@@ -177,6 +179,7 @@ std::uint64_t BlockCache::release_oversize(const Wanted &wanted, std::uint64_t s
 }
 
 Result<std::uint64_t> BlockCache::empty_cache() {
+  SHMALLOC_CHECK(ours());
   const std::unique_lock growing(growing_);
   {
     const std::lock_guard lock(mutex_);
@@ -221,6 +224,7 @@ Block *BlockCache::borrow(const Wanted &wanted, std::uint64_t since) {
 
 // With growing_, exclusively.
 Result<Block *> BlockCache::recover(const Wanted &wanted) {
+  was_short_.store(true, std::memory_order_relaxed);
   if (Block *block = look_again(wanted, nullptr); block != nullptr) return block;
   const Settings settings = this->settings();
   const std::uint64_t size = segment_size(wanted.rounded, settings.large_segment);
@@ -251,59 +255,6 @@ Result<Block *> BlockCache::recover(const Wanted &wanted) {
   }
   if (Block *block = borrow(wanted, since); block != nullptr) return block;
   return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "nothing is left to be tried");
-}
-
-OutOfMemory BlockCache::facts(const Wanted &wanted) {
-  OutOfMemory facts;
-  if (auto info = calls_.memory_info()) {
-    facts.available = info->available;
-    facts.available_known = true;
-  }
-  const std::lock_guard lock(mutex_);
-  ++ooms_;
-  const shmalloc_statistics &numbers = middle_.numbers;
-  const Counts now = counts();
-  facts.requested = wanted.size;
-  facts.rounded = wanted.rounded;
-  facts.stream = wanted.stream;
-  facts.total = description_.total;
-  facts.limit = limit_known();
-  facts.fraction = middle_.settings.fraction;
-  facts.max_split = middle_.settings.max_split;
-  facts.reserved = middle_.reserved;
-  facts.at_limit = limit() != kUnlimited && middle_.reserved + smallest_segment(wanted.rounded) > limit();
-  facts.pending = static_cast<std::uint64_t>(numbers.pending_bytes.current);
-  facts.in_capture = capturing();
-  for (int large = 0; large < 2; ++large) {
-    const int pool = large != 0 ? SHMALLOC_STAT_POOL_LARGE : SHMALLOC_STAT_POOL_SMALL;
-    facts.allocated += static_cast<std::uint64_t>(now.allocated[large] - now.freed[large]);
-    facts.asked_for += static_cast<std::uint64_t>(now.requested[large] - now.returned[large]);
-    facts.pools[large].segments = static_cast<std::uint64_t>(numbers.segment[pool].current);
-    facts.pools[large].reserved = static_cast<std::uint64_t>(numbers.reserved_bytes[pool].current);
-    facts.pools[large].active = static_cast<std::uint64_t>(numbers.active_bytes[pool].current);
-    for (const Home *home = middle_.homes(); home != nullptr; home = home->next)
-      facts.pools[large].largest_free = std::max(facts.pools[large].largest_free, home->bins[large].largest());
-  }
-  return facts;
-}
-
-Error BlockCache::out_of_memory(const Wanted &wanted) {
-  const OutOfMemory facts = this->facts(wanted);
-  List<Observer> list;
-  {
-    const std::lock_guard lock(mutex_);
-    list = observers_;
-  }
-  if (list.count > 0) {
-    std::string text;
-    try {
-      text = report_of(facts, description_.name);
-    } catch (const std::bad_alloc &) {
-      text.clear();
-    }
-    for (std::size_t i = 0; i < list.count; ++i) list.of[i].function(facts, text.c_str(), list.of[i].userdata);
-  }
-  return error_of(facts);
 }
 
 }  // namespace shmalloc::caching

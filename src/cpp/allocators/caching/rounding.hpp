@@ -88,6 +88,14 @@ constexpr std::uint64_t least_of(std::uint32_t index) {
 }
 inline constexpr std::uint32_t kClasses = class_of(kMost) + 1;
 
+// What a thread keeps ready is used again as it is, without a look at its neighbours. A small block may be somewhat larger than what it is
+// used for, as with malloc's classes of sizes: sizes that never come twice would find nothing else. Large ones must be just right.
+constexpr bool serves(std::uint64_t block, std::uint64_t rounded) {
+  return block - rounded <= (rounded < kSmall ? rounded / 8 : 0);
+}
+// Where to look after the class of a size itself; that class, if there is no other in the pool.
+constexpr std::uint32_t next_to_look_in(std::uint32_t index) { return index + 1 < class_of(kSmall) ? index + 1 : index; }
+
 static_assert(class_of(kGrain) == 1 && class_of(31 * kGrain) == 31 && class_of(32 * kGrain) == 32 && class_of(33 * kGrain) == 32);
 static_assert(class_of(34 * kGrain) == 33 && class_of(64 * kGrain) == 48 && least_of(33) == 34 * kGrain &&
               least_of(48) == 64 * kGrain);

@@ -12,7 +12,8 @@ struct Key {
   std::string_view name;
   const char *expected;
   bool (*parse)(std::string_view value, Settings *settings);
-  std::string (*format)(const Settings &settings);  // nullptr: there is nothing to tell
+  std::string (*format)(const Settings &settings);
+  bool fixed = false;  // has one value, and is not told of unless somebody asks for it
 };
 
 bool parse_mib(std::string_view value, std::uint64_t least, std::uint64_t *out) {
@@ -87,6 +88,10 @@ template <const char *kOnly>
 constexpr bool only(std::string_view value, Settings * /*settings*/) {
   return value == kOnly;
 }
+template <const char *kOnly>
+std::string always(const Settings & /*settings*/) {
+  return kOnly;
+}
 constexpr char kNative[] = "native";
 constexpr char kTrue[] = "True";
 constexpr char kFalse[] = "False";
@@ -126,12 +131,12 @@ constexpr Key kKeys[] = {
     {"per_process_memory_fraction", "a number from 0 to 1",
      [](std::string_view value, Settings *settings) { return parse_part(value, &settings->fraction); },
      [](const Settings &settings) { return part(settings.fraction); }},
-    {"backend", "native here", only<kNative>, nullptr},
-    {"expandable_segments", "False here", only<kFalse>, nullptr},
-    {"release_lock_on_cudamalloc", "True here: it always is so", only<kTrue>, nullptr},
-    {"release_lock_on_hipmalloc", "True here: it always is so", only<kTrue>, nullptr},
-    {"graph_capture_record_stream_reuse", "False here", only<kFalse>, nullptr},
-    {"throw_on_cudamalloc_oom", "False here", only<kFalse>, nullptr},
+    {"backend", "native here", only<kNative>, always<kNative>, true},
+    {"expandable_segments", "False here", only<kFalse>, always<kFalse>, true},
+    {"release_lock_on_cudamalloc", "True here: it always is so", only<kTrue>, always<kTrue>, true},
+    {"release_lock_on_hipmalloc", "True here: it always is so", only<kTrue>, always<kTrue>, true},
+    {"graph_capture_record_stream_reuse", "False here", only<kFalse>, always<kFalse>, true},
+    {"throw_on_cudamalloc_oom", "False here", only<kFalse>, always<kFalse>, true},
 };
 
 Error bad_value(const Key &key, std::string_view value) {
@@ -189,11 +194,75 @@ Result<Settings> parse(const Settings &settings, std::string_view text) {
 std::string format(const Settings &settings) {
   std::string text;
   for (const Key &key : kKeys) {
-    if (key.format == nullptr) continue;
+    if (key.fixed) continue;
     if (!text.empty()) text += ',';
     text.append(key.name).append(1, ':').append(key.format(settings));
   }
   return text;
+}
+
+Result<std::string> format_one(const Settings &settings, std::string_view name) {
+  const Key *key = find(name);
+  if (key != nullptr) return key->format(settings);
+  return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "\"%.*s\" is no setting of the caching allocator",
+              static_cast<int>(std::min<std::size_t>(name.size(), 64)), name.data());
+}
+
+// ---- by fields ----
+
+namespace {
+
+Error bad_field(const char *name, const char *expected, std::uint64_t value) {
+  return fail(SHMALLOC_STATUS_INVALID, 0, "%s must be %s, not %llu", name, expected, static_cast<unsigned long long>(value));
+}
+
+constexpr std::uint32_t kNothing = UINT32_MAX;  // 0, which says that a field stays as it is
+
+// Millionths, up to `most` of them.
+Result<void> set_part(const char *name, const char *expected, std::uint32_t value, std::uint32_t most, double *out) {
+  if (value == 0) return {};
+  if (value != kNothing && value > most) return bad_field(name, expected, value);
+  *out = value == kNothing ? 0 : static_cast<double>(value) / 1e6;
+  return {};
+}
+
+Result<void> set_size(const char *name, const char *expected, std::uint64_t value, std::uint64_t least, std::uint64_t *out) {
+  if (value == 0) return {};
+  if (value % kMiB != 0 || value < least || value >= kMost) return bad_field(name, expected, value);
+  *out = value;
+  return {};
+}
+
+}  // namespace
+
+Result<Settings> parse(const Settings &settings, const shmalloc_caching_params &params) {
+  constexpr const char *kSplit = "whole MiB, at least large_segment_size, or UINT64_MAX";
+  constexpr const char *kRounding = "whole MiB, at least large_segment_size";
+  Settings changed = settings;
+  if (params.max_split_size == UINT64_MAX) {
+    changed.max_split = kUnlimited;
+  } else {
+    SHMALLOC_CHECK(set_size("max_split_size", kSplit, params.max_split_size, kMiB, &changed.max_split));
+  }
+  SHMALLOC_CHECK(
+      set_size("max_non_split_rounding", kRounding, params.max_non_split_rounding, kMiB, &changed.non_split_rounding));
+  SHMALLOC_CHECK(set_size("large_segment_size", "whole MiB, more than 10", params.large_segment_size, kOwnSegment + kMiB,
+                          &changed.large_segment));
+  if (changed.max_split < changed.large_segment) return bad_field("max_split_size", kSplit, changed.max_split);
+  if (changed.non_split_rounding < changed.large_segment)
+    return bad_field("max_non_split_rounding", kRounding, changed.non_split_rounding);
+  SHMALLOC_CHECK(set_part("garbage_collection_ppm", "millionths, less than 1000000, or UINT32_MAX for never",
+                          params.garbage_collection_ppm, 999999, &changed.collect_from));
+  SHMALLOC_CHECK(set_part("memory_ppm", "millionths, at most 1000000, or UINT32_MAX for none", params.memory_ppm, 1000000,
+                          &changed.fraction));
+  for (int slot = 0; slot < Divisions::kSlots; ++slot) {
+    const std::uint32_t divisions = params.roundup_divisions[slot];
+    if (divisions == 0) continue;
+    if (divisions > Divisions::kMostDivisions || !std::has_single_bit(divisions))
+      return bad_field("roundup_divisions", "powers of two up to 32768", divisions);
+    changed.divisions.set(slot, divisions);
+  }
+  return changed;
 }
 
 }  // namespace shmalloc::caching

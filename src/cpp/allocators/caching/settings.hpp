@@ -9,6 +9,7 @@
 
 #include "allocators/caching/rounding.hpp"
 #include "base/result.hpp"
+#include "shmalloc/allocator.h"
 
 namespace shmalloc::caching {
 
@@ -23,7 +24,11 @@ struct Settings {
 
 // Spaces are ignored. An error names the key.
 Result<Settings> parse(const Settings &settings, std::string_view text);
+// The same by fields. An error names the field.
+Result<Settings> parse(const Settings &settings, const shmalloc_caching_params &params);
 // All of them, as parse reads them.
 std::string format(const Settings &settings);
+// The value of one key; NOT_FOUND.
+Result<std::string> format_one(const Settings &settings, std::string_view name);
 
 }  // namespace shmalloc::caching

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 
-#include <mutex>
 #include <new>
 
 #include "allocators/caching/cache.hpp"
@@ -12,8 +11,6 @@
 namespace shmalloc::caching {
 namespace {
 
-// Of threads' lists, and of who owns what is in them. Taken before an allocator's mutex.
-constinit std::mutex registry;
 constinit bool key_made = false;
 constinit bool fence_asked = false, fence_there = false;
 pthread_key_t key;
@@ -30,6 +27,7 @@ void end_thread(void * /*caches*/) {
 
 }  // namespace
 
+constinit std::mutex registry;
 thread_local constinit ThreadCache *own_thread_caches = nullptr;
 
 void ThreadCache::add_to(Counts *counts) const {
@@ -105,15 +103,14 @@ ThreadCache *make_cache(BlockCache *owner, std::uint64_t allocator_id, Home *hom
   return made;
 }
 
-void disown_caches(ThreadCache *const *first) {
-  const std::lock_guard lock(registry);
-  for (ThreadCache *cache = *first; cache != nullptr; cache = cache->next_of_owner) cache->owner = nullptr;
+void disown_caches(ThreadCache *first) {
+  for (ThreadCache *cache = first; cache != nullptr; cache = cache->next_of_owner) cache->owner = nullptr;
 }
 
 Stopped::Stopped(ThreadCache *first, const Home *home, const ThreadCache *own) : first_(first), home_(home), own_(own) {
   bool any = false;
   each([&any](ThreadCache *cache) {
-    cache->stop.store(1, std::memory_order_relaxed);
+    cache->hold();
     any = true;
   });
   if (!any) return;
@@ -125,7 +122,7 @@ Stopped::Stopped(ThreadCache *first, const Home *home, const ThreadCache *own) :
 }
 
 Stopped::~Stopped() {
-  each([](ThreadCache *cache) { cache->stop.store(0, std::memory_order_release); });
+  each([](ThreadCache *cache) { cache->let_go(); });
 }
 
 }  // namespace shmalloc::caching

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "allocators/caching/block.hpp"
 #include "allocators/caching/mutant.hpp"
@@ -37,6 +38,9 @@ constexpr Keep make_keep() {
 }
 inline constexpr Keep kKeep = make_keep();
 
+// So many bytes of small blocks are kept without being merged when another small segment is needed.
+inline constexpr std::uint64_t kKeptUnmerged = 16 * kMiB;
+
 // What happened, added up; [0] small and [1] large, by the pool.
 struct Counts {
   std::int64_t allocations[2] = {}, frees[2] = {};
@@ -53,7 +57,8 @@ struct ThreadCache {
 
   std::uint64_t allocator_id = 0;
   Stream stream = 0;
-  std::atomic<std::uint32_t> busy{0}, stop{0};
+  std::atomic<std::uint32_t> busy{0};
+  std::atomic<std::uint32_t> stop{0};  // how many want it to; changed with the owner's mutex
   struct {
     Counter allocations{0}, frees{0}, allocated{0}, requested{0}, returned{0};
     Counter live{0};  // allocated and not freed: less than nothing where this thread frees what others made
@@ -76,6 +81,13 @@ struct ThreadCache {
     return false;
   }
   void leave() { busy.store(0, std::memory_order_release); }
+  void hold() { stop.store(stop.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  void let_go() { stop.store(stop.load(std::memory_order_relaxed) - 1, std::memory_order_release); }
+  // In a forked child: its thread, wherever it was, is not there to say that it is busy no more.
+  void abandon() {
+    hold();
+    if (!mutant(44)) busy.store(0, std::memory_order_relaxed);
+  }
 
   Block *pop(std::uint32_t index) {
     Magazine &magazine = magazines[index];
@@ -124,12 +136,15 @@ struct ThreadCache {
 // one used last stands first.
 extern thread_local constinit ThreadCache *own_thread_caches [[gnu::tls_model("initial-exec")]];
 
+// Of threads' lists, of who owns what is in them, and of all allocators. Taken before an allocator's mutex.
+extern constinit std::mutex registry;
+
 // This thread's, of an allocator and stream; it becomes the first.
 ThreadCache *existing_cache(std::uint64_t allocator_id, Stream stream);
 // A new one; NULL: there is no memory, or no fence.
 ThreadCache *make_cache(BlockCache *owner, std::uint64_t allocator_id, Home *home);
-// The owner of this list ends: no thread touches it any more.
-void disown_caches(ThreadCache *const *first);
+// The owner of this list ends: no thread touches it any more. With the registry's lock.
+void disown_caches(ThreadCache *first);
 
 // With the owner's mutex: all threads that have a cache of these keep out of it. Without a fence that works nobody does, and `all` says so.
 class Stopped {

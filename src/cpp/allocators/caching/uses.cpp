@@ -15,6 +15,10 @@ Uses::~Uses() {
   }
 }
 
+void Uses::leave_events() {
+  nodes_.each([](Use &use) { use.event = Event::none; });
+}
+
 Uses::Queue *Uses::queue(Stream stream) const {
   Queue *found = queues_;
   while (found != nullptr && found->stream != stream) found = found->next;

@@ -38,6 +38,8 @@ class Uses {
   std::uint64_t newest() const { return number_; }
   Block *finish(std::uint64_t number);
   bool any() const { return waiting_ != 0; }
+  // The events are not this process': they are left alone at the end.
+  void leave_events();
   // Whether one of the streams that were ever used is captured.
   bool capturing();
 

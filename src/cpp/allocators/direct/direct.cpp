@@ -45,7 +45,8 @@ class PageMemory final : public Memory {
 
 }  // namespace
 
-Result<std::unique_ptr<Memory>> DirectAllocator::make(std::size_t size, const shmalloc_storage_params &params) {
+Result<std::unique_ptr<Memory>> DirectAllocator::make(std::size_t size, std::uint64_t /*stream*/,
+                                                      const shmalloc_storage_params &params) {
   const Settings current = settings();
   if (params.name != nullptr || params.mapped != 0 || params.file_offset != 0 || params.page_size != 0 || params.mode != 0) {
     return fail(SHMALLOC_STATUS_INVALID, 0,

@@ -8,7 +8,7 @@ namespace shmalloc {
 class DirectAllocator final : public Allocator {
  public:
   DirectAllocator() : Allocator(SHMALLOC_ALLOCATOR_KIND_DIRECT, kDirectKeys) {}
-  Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) override;
+  Result<std::unique_ptr<Memory>> make(std::size_t size, std::uint64_t /*stream*/, const shmalloc_storage_params &params) override;
   std::uint32_t capabilities() const override { return SHMALLOC_CAPABILITY_HOST_ACCESS; }
   std::uint64_t alignment() const override { return settings().alignment; }
 };
@@ -17,18 +17,24 @@ class DirectAllocator final : public Allocator {
 // can't be called.
 class AdoptedMemory final : public Memory {
  public:
-  AdoptedMemory(void *start, std::size_t length, bool for_reading_only, void *userdata, shmalloc_destroy_fn destroy_fn)
-      : userdata_(userdata), destroy_fn_(destroy_fn) {
-    data = start;
+  // `on` is NULL for the host.
+  AdoptedMemory(shmalloc_device device, std::shared_ptr<device::Device> on, std::uint64_t start, std::size_t length,
+                bool for_reading_only, void *userdata, shmalloc_destroy_fn destroy_fn)
+      : on_(std::move(on)), userdata_(userdata), destroy_fn_(destroy_fn) {
+    where = device;
+    device_address = start;
+    if (on_ == nullptr || on_->describe().host_access) data = reinterpret_cast<void *>(start);
     size = capacity = length;
     read_only = for_reading_only;
   }
+  device::Device *device() override { return on_.get(); }
   Result<void> close(bool inherited) override {
     if (destroy_fn_ != nullptr && !inherited && !exiting.load(std::memory_order_relaxed)) destroy_fn_(userdata_);
     return {};
   }
 
  private:
+  const std::shared_ptr<device::Device> on_;
   void *userdata_;
   shmalloc_destroy_fn destroy_fn_;
 };

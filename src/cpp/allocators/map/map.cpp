@@ -48,7 +48,8 @@ Result<MapRequest> make_request(std::size_t size, const shmalloc_storage_params 
   return request;
 }
 
-Result<std::unique_ptr<Memory>> MapAllocator::make(std::size_t size, const shmalloc_storage_params &params) {
+Result<std::unique_ptr<Memory>> MapAllocator::make(std::size_t size, std::uint64_t /*stream*/,
+                                                   const shmalloc_storage_params &params) {
   const Settings current = settings();
   SHMALLOC_TRY(plan, make_plan(params.mapped, params.name != nullptr));
   SHMALLOC_TRY(request, make_request(size, params, current));

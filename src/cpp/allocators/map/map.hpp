@@ -68,7 +68,7 @@ class MapMemory : public Memory {
 class MapAllocator final : public Allocator {
  public:
   MapAllocator() : Allocator(SHMALLOC_ALLOCATOR_KIND_MAP, kMapKeys) {}
-  Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) override;
+  Result<std::unique_ptr<Memory>> make(std::size_t size, std::uint64_t /*stream*/, const shmalloc_storage_params &params) override;
   std::uint32_t capabilities() const override;
   std::uint64_t alignment() const override { return os::page_size(); }
 };

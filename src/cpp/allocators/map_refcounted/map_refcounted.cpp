@@ -26,7 +26,8 @@ Result<std::unique_ptr<RefcountedMemory>> open_counted(const Plan &plan, const M
 
 }  // namespace
 
-Result<std::unique_ptr<Memory>> MapRefcountedAllocator::make(std::size_t size, const shmalloc_storage_params &params) {
+Result<std::unique_ptr<Memory>> MapRefcountedAllocator::make(std::size_t size, std::uint64_t /*stream*/,
+                                                             const shmalloc_storage_params &params) {
   const Settings current = settings();
   constexpr std::uint32_t kRefused = SHMALLOC_MAPPED_SHARED | SHMALLOC_MAPPED_FROMFD | SHMALLOC_MAPPED_KEEPFD |
                                      SHMALLOC_MAPPED_UNLINK | SHMALLOC_MAPPED_READ_ONLY | SHMALLOC_MAPPED_MEMFD |

@@ -41,7 +41,7 @@ class RefcountedMemory final : public MapMemory {
 class MapRefcountedAllocator final : public Allocator {
  public:
   MapRefcountedAllocator() : Allocator(SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED, kMapKeys | kCountedKeys) {}
-  Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) override;
+  Result<std::unique_ptr<Memory>> make(std::size_t size, std::uint64_t /*stream*/, const shmalloc_storage_params &params) override;
   std::uint32_t capabilities() const override {
     return SHMALLOC_CAPABILITY_HOST_ACCESS | SHMALLOC_CAPABILITY_EXPORT | SHMALLOC_CAPABILITY_EXPORT_BYTES;
   }

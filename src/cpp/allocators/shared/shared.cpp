@@ -39,7 +39,8 @@ Result<bool> SharedAllocator::pooled(std::size_t size, const shmalloc_storage_pa
   return true;
 }
 
-Result<std::unique_ptr<Memory>> SharedAllocator::make(std::size_t size, const shmalloc_storage_params &params) {
+Result<std::unique_ptr<Memory>> SharedAllocator::make(std::size_t size, std::uint64_t /*stream*/,
+                                                      const shmalloc_storage_params &params) {
   SHMALLOC_TRY(in_segment, pooled(size, params));
   if (in_segment) {
     std::unique_ptr<SharedMemory> memory(new (std::nothrow) SharedMemory());

@@ -8,7 +8,7 @@ namespace shmalloc {
 class SharedAllocator final : public Allocator {
  public:
   SharedAllocator() : Allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, kSharedKeys), heap_(*this) {}
-  Result<std::unique_ptr<Memory>> make(std::size_t size, const shmalloc_storage_params &params) override;
+  Result<std::unique_ptr<Memory>> make(std::size_t size, std::uint64_t /*stream*/, const shmalloc_storage_params &params) override;
   std::uint32_t capabilities() const override;
   std::uint64_t alignment() const override { return classes::kGrain; }
   std::uint64_t live_storages() const override;
@@ -25,7 +25,7 @@ class SharedAllocator final : public Allocator {
     heap_.visit_segments(segments);
     return false;  // Isolated storages are segments of their own.
   }
-  std::uint64_t trim(std::uint64_t keep) override { return heap_.trim(keep); }
+  Result<std::uint64_t> trim(std::uint64_t keep) override { return heap_.trim(keep); }
 
   // Whether the parameters ask for a block of a segment; INVALID if they contradict that.
   static Result<bool> pooled(std::size_t size, const shmalloc_storage_params &params);

@@ -48,5 +48,8 @@ inline constexpr std::uint64_t kDlPadded = 4;
 inline constexpr std::int32_t kDlCpu = 1;
 inline constexpr std::int32_t kDlCudaHost = 3;
 inline constexpr std::int32_t kDlRocmHost = 11;
+// .. and whose memory is an address of the device.
+inline constexpr std::int32_t kDlCuda = 2;
+inline constexpr std::int32_t kDlExtension = 12;
 
 }  // namespace shmalloc::wire

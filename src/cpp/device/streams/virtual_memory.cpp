@@ -1,7 +1,6 @@
 // Reserved addresses, memory without addresses, and the two together.
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "base/text.hpp"
 #include "device/streams/memory.hpp"
@@ -163,7 +162,7 @@ Result<void> HostMemory::set_access(Address address, std::size_t size, Access ac
   Piece *last;
   SHMALLOC_CHECK(pieces_of(address, size, &first, &last));
   const int protection = access == Access::none ? PROT_NONE : access == Access::read ? PROT_READ : PROT_READ | PROT_WRITE;
-  if (os::calls.syscall(SYS_mprotect, pointer(address), size, long{protection}) != 0) {
+  if (os::calls.mprotect(pointer(address), size, protection) != 0) {
     return fail_errno(errno, "setting the access to a device's memory failed");
   }
   return {};
