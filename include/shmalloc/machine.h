@@ -54,7 +54,8 @@ typedef enum shmalloc_reclaim_flags {
 } shmalloc_reclaim_flags;
 
 /** @brief What this machine offers, as a JSON object: library and kernel, /dev/shm and its use, limits of this process, huge pages, the
- *  memory of segments, kinds, backends, and for what is missing the reason. Keys are added, never renamed.
+ *  memory of segments, kinds, backends, and for what is missing the reason. A CUDA driver is loaded and asked, if there is one. Keys are
+ *  added, never renamed.
  *  @param text (array *inout_length)(nullable) where to write; ends with a zero byte
  *  @param inout_length (inout) in: room of text; out: bytes needed, zero byte included
  *  @return OK; NO_SPACE with the length set.  Threading: any. Call: work. Since: 0.1 */

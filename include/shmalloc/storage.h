@@ -243,7 +243,8 @@ SHMALLOC_API void shmalloc_storage_unpin(shmalloc_storage *storage, shmalloc_acc
 typedef enum shmalloc_copy_flags {
   SHMALLOC_COPY_NON_BLOCKING =
       1 /**< return once it is queued on the stream; copies between host memories are done on return anyway, and between a device and
-             memory of the host that is not SEALED, though another process could shrink it, or where the device has no CALL */
+             memory of the host that is not SEALED, though another process could shrink it, or where the device has no CALL. CUDA's driver may wait
+             as well, for memory of the host that it has not pinned */
 } shmalloc_copy_flags;
 
 /** @brief Copy bytes from one storage to another, or within one, on the host, on a device, between the two, and between devices that are

@@ -403,7 +403,8 @@ static void a_child_has_no_device_memory(void **state) {
   shmalloc_allocator *allocator = make_caching(DEVICE, NULL);
   const shmalloc_address address = allocate(allocator, 4096, 0);
   OK(shmalloc_allocator_deallocate(allocator, allocate(allocator, 512, 0), 0, err));
-  memset((void *)(uintptr_t)address, 3, 4096);
+  const int touchable = host_access();
+  if (touchable) memset((void *)(uintptr_t)address, 3, 4096);
   IN_CHILD({
     shmalloc_address more = 0;
     shmalloc_error error;
@@ -411,6 +412,7 @@ static void a_child_has_no_device_memory(void **state) {
     CHILD_CHECK(strstr(error.message, "fork") != NULL);
     CHILD_CHECK(shmalloc_allocator_deallocate(allocator, address, 0, NULL) == SHMALLOC_STATUS_OK);
     shmalloc_allocator_release(allocator);
+    if (!touchable) _exit(0); /* GPUs are for processes that begin with an exec. */
     shmalloc_allocator *mine = NULL;
     shmalloc_allocator_params params = SHMALLOC_INIT(shmalloc_allocator_params);
     params.device = DEVICE;
@@ -419,7 +421,7 @@ static void a_child_has_no_device_memory(void **state) {
     CHILD_CHECK(shmalloc_allocator_deallocate(mine, more, 0, NULL) == SHMALLOC_STATUS_OK);
     shmalloc_allocator_release(mine);
   });
-  assert_int_equal(((unsigned char *)(uintptr_t)address)[4095], 3);
+  if (touchable) assert_int_equal(((unsigned char *)(uintptr_t)address)[4095], 3);
   OK(shmalloc_allocator_deallocate(allocator, address, 0, err));
   end_allocator(allocator);
 }
@@ -439,5 +441,5 @@ int main(void) {
       cmocka_unit_test(eight_threads_on_four_streams),
       cmocka_unit_test(a_child_has_no_device_memory),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, NULL, no_mistakes);
 }

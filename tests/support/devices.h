@@ -2,11 +2,34 @@
 #ifndef SHMALLOC_TESTS_DEVICES_H
 #define SHMALLOC_TESTS_DEVICES_H
 
+#include <dlfcn.h>
 #include <semaphore.h>
 
 #include "support.h"
 
+/* A test may be compiled for another one. */
+#ifndef DEVICE
 #define DEVICE SHMALLOC_DEVICE(SHMALLOC_DEVICE_TYPE_HOST_STREAMS, 0)
+#endif
+
+/* At the end of a group: the simulated driver, where that is what runs, saw no race, no use of what is freed and the like. */
+static inline int no_mistakes(void **state) {
+  (void)state;
+  void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+  unsigned long long (*mistakes)(const char *kind) = NULL;
+  if (driver == NULL) return 0;
+  *(void **)&mistakes = dlsym(driver, "sim_mistakes");
+  const unsigned long long count = mistakes != NULL ? mistakes(NULL) : 0;
+  dlclose(driver);
+  return count != 0;
+}
+
+/* Whether the host may touch the device's memory. */
+static inline int host_access(void) {
+  shmalloc_device_info info = SHMALLOC_INIT(shmalloc_device_info);
+  OK(shmalloc_device_get_info(DEVICE, &info, err));
+  return (info.capabilities & SHMALLOC_CAPABILITY_HOST_ACCESS) != 0;
+}
 
 struct gate {
   sem_t reached, open;

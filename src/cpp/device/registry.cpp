@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/fork.hpp"
+#include "device/cuda/cuda_device.hpp"
 #include "device/custom/custom_device.hpp"
 #include "device/streams/host_device.hpp"
 
@@ -38,6 +39,10 @@ Result<std::unique_ptr<Device>> begin(shmalloc_device number) {
         return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "there are %u devices of type HOST_STREAMS: none has the index %u",
                     HostDevice::kMost, index_of(number));
       SHMALLOC_TRY(device, HostDevice::make(index_of(number)));
+      return erase(std::move(device));
+    }
+    case SHMALLOC_DEVICE_TYPE_CUDA: {
+      SHMALLOC_TRY(device, CudaDevice::open(index_of(number)));
       return erase(std::move(device));
     }
     case SHMALLOC_DEVICE_TYPE_CUSTOM:
@@ -83,6 +88,10 @@ std::uint32_t count(std::uint32_t type) {
       return 1;
     case SHMALLOC_DEVICE_TYPE_HOST_STREAMS:
       return HostDevice::kMost;
+    case SHMALLOC_DEVICE_TYPE_CUDA: {
+      auto gpus = CudaDevice::count();
+      return gpus ? static_cast<std::uint32_t>(*gpus) : 0;
+    }
     case SHMALLOC_DEVICE_TYPE_CUSTOM: {
       const std::lock_guard lock(mutex);
       return static_cast<std::uint32_t>(table().customs);
@@ -101,8 +110,7 @@ Result<shmalloc_device> register_custom(const shmalloc_backend &backend, void *u
   std::shared_ptr<Device> device = erase(std::move(*made));  // From here on its end gives userdata back; with no lock held.
   if (device == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a device");
   const std::lock_guard lock(mutex);
-  if (table().customs == kMostCustom)
-    return fail(SHMALLOC_STATUS_NO_SPACE, 0, "there are %zu custom devices already", kMostCustom);
+  if (table().customs == kMostCustom) return fail(SHMALLOC_STATUS_NO_SPACE, 0, "there are %zu custom devices already", kMostCustom);
   const shmalloc_device number = SHMALLOC_DEVICE(SHMALLOC_DEVICE_TYPE_CUSTOM, table().next_custom);
   table().entries[number] = {std::move(device), fork_generation()};
   ++table().next_custom;

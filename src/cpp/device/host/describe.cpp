@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/text.hpp"
+#include "device/cuda/cuda_device.hpp"
 #include "device/host/machine.hpp"
 #include "os/file.hpp"
 #include "os/holders.hpp"
@@ -158,13 +159,20 @@ Result<std::string> describe_machine() {
   json += ',';
   segments(json);
   static constexpr const char *kLater = "not in this version of shmalloc";
-  static constexpr Item kKinds[] = {{"direct", nullptr}, {"map", nullptr},    {"map_refcounted", nullptr},
-                                    {"shared", nullptr}, {"caching", kLater}, {"unified", kLater},
+  static constexpr Item kKinds[] = {{"direct", nullptr}, {"map", nullptr},     {"map_refcounted", nullptr},
+                                    {"shared", nullptr}, {"caching", nullptr}, {"unified", kLater},
                                     {"view", kLater}};
-  static constexpr Item kBackends[] = {{"host", nullptr}, {"cuda", kLater}, {"vulkan", kLater}};
+  const auto gpus = device::CudaDevice::count();
+  const Item backends[] = {{"host", nullptr},
+                           {"host_streams", nullptr},
+                           {"custom", nullptr},
+                           {"cuda", gpus ? nullptr : gpus.error().message},
+                           {"vulkan", kLater}};
   items(json, "kinds", std::begin(kKinds), std::end(kKinds));
   json += ',';
-  items(json, "backends", std::begin(kBackends), std::end(kBackends));
+  items(json, "backends", std::begin(backends), std::end(backends));
+  json += ",\"cuda\":";
+  append_json(json, device::CudaDevice::driver_line());
   json += '}';
   return json;
 }
