@@ -142,6 +142,7 @@ void Scheduler::watch_loop(World *world) {
   std::uint64_t calls = 0;
   for (;;) {
     const std::uint32_t seen = world->progress();
+    int patience = 20;
     {
       const Lock lock(mutex_);
       if (settings_.schedule == Schedule::now) {
@@ -152,8 +153,9 @@ void Scheduler::watch_loop(World *world) {
       calls = calls_;
       world->bury();
       wake();
+      if (settings_.patience != 0) patience = settings_.patience;
     }
-    futex_wait(&world->progress(), seen, settings_.patience != 0 ? settings_.patience : 20);
+    futex_wait(&world->progress(), seen, patience);
   }
 }
 

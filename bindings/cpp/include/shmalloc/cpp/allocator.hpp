@@ -3,7 +3,9 @@
 #ifndef SHMALLOC_CPP_ALLOCATOR_HPP
 #define SHMALLOC_CPP_ALLOCATOR_HPP
 
+#include "shmalloc/cpp/caching.hpp"
 #include "shmalloc/cpp/device.hpp"
+#include "shmalloc/cpp/observer.hpp"
 #include "shmalloc/cpp/reference.hpp"
 
 namespace shmalloc {
@@ -11,11 +13,13 @@ inline namespace v0 {
 
 /** How memory is carved into storages; see shmalloc_allocator_kind. */
 enum class Kind : std::int32_t {
-  standard = SHMALLOC_ALLOCATOR_KIND_DEFAULT, /**< the best for sharing that is built in; adopted memory has this kind too */
+  standard =
+      SHMALLOC_ALLOCATOR_KIND_DEFAULT, /**< of the host the best for sharing, of devices caching; adopted memory has this too */
   direct = SHMALLOC_ALLOCATOR_KIND_DIRECT,
   map = SHMALLOC_ALLOCATOR_KIND_MAP,
   map_refcounted = SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED,
-  shared = SHMALLOC_ALLOCATOR_KIND_SHARED
+  shared = SHMALLOC_ALLOCATOR_KIND_SHARED,
+  caching = SHMALLOC_ALLOCATOR_KIND_CACHING /**< of devices */
 };
 
 /** What trim gives back; see shmalloc_trim_flags. */
@@ -73,7 +77,11 @@ class Allocator : public Reference<Allocator, shmalloc_allocator> {
   explicit Allocator(Kind kind, std::string_view config = {})
       : Allocator(AllocatorOptions{kind, std::string(config), {}, false, {}}) {}
 
-  /** The one that is used where none is named. */
+  /** Of a device, of kind caching; of the host's memory, the best for sharing. */
+  explicit Allocator(Device device, std::string_view config = {})
+      : Allocator(AllocatorOptions{Kind::standard, std::string(config), {}, false, device}) {}
+
+  /** The one of a device that is used where none is named. */
   static Allocator current(Device device = {}) {
     shmalloc_allocator *found = nullptr;
     detail::call(shmalloc_allocator_get_current, device.number(), &found);
@@ -111,12 +119,66 @@ class Allocator : public Reference<Allocator, shmalloc_allocator> {
     return detail::text_of(shmalloc_allocator_get_config, required(), detail::Text(key).get());
   }
 
+  /** The same by fields, of kind caching. */
+  void configure(const CachingOptions &options) {
+    const auto params = detail::params_of(options);
+    detail::call(shmalloc_allocator_configure_caching, required(), &params);
+  }
+
   /** Give back what is kept for later. Returns the bytes that were given back, as far as is known. */
   std::uint64_t trim(Trim what = Trim::all, std::uint64_t keep_bytes = 0) { return trim_of(required(), what, keep_bytes); }
 
   /** The same of every allocator. */
   static std::uint64_t trim_every(Trim what = Trim::all, std::uint64_t keep_bytes = 0) {
     return trim_of(nullptr, what, keep_bytes);
+  }
+
+  // ---- kind caching; UnsupportedError of the others ----
+
+  /** Memory by its address, for work on a stream: for those who plug into other libraries. All else has Storage. */
+  Address allocate(std::size_t size, StreamRef stream = {}) const {
+    Address address = 0;
+    detail::call(shmalloc_allocator_allocate, required(), size, stream.number(), &address);
+    return address;
+  }
+
+  /** Give it back: what was queued until now is done before anybody else has it. `stream` is where it was used last.
+   *  NotFoundError: nothing that is in use begins there. */
+  void deallocate(Address address, StreamRef stream = StreamRef::own()) const {
+    detail::call(shmalloc_allocator_deallocate, required(), address, stream.number());
+  }
+
+  /** Another stream uses this memory: what is queued there when it is given back is done before anybody else has it. */
+  void record_stream(Address address, StreamRef stream) const {
+    detail::call(shmalloc_allocator_record_stream, required(), address, stream.number());
+  }
+
+  /** What the device gave in one piece, of which this memory is a part. */
+  Segment base(Address address) const {
+    Segment segment;
+    detail::call(shmalloc_allocator_get_base, required(), address, &segment.address, &segment.size);
+    return segment;
+  }
+
+  /** What might be had, and what is cached. */
+  CacheInfo cache_info() const {
+    auto info = SHMALLOC_INIT(shmalloc_cache_info);
+    detail::call(shmalloc_allocator_get_cache_info, required(), &info);
+    return {info.largest, info.cached, info.available, info.total};
+  }
+
+  /** Have a function called with each Notice of these kinds, as long as the Observer lives. It runs on the thread whose call it is, on
+   *  several at once, and may call shmalloc. If its answer converts to true, it gave memory back: so try again (memory_low). What it
+   *  throws is lost, and counts as false. NoSpaceError: 16 observe the allocator already. */
+  template <class Function>
+  [[nodiscard]] Observer observe(NoticeKind kinds, Function function) const {
+    using Listener = detail::Listener<Function>;
+    shmalloc_allocator *observed = required();
+    auto box = detail::Box<Listener>::of(Listener{std::move(function)});
+    std::uint64_t id = 0;
+    detail::call(shmalloc_allocator_observe, observed, static_cast<std::uint32_t>(kinds), shmalloc_observer_fn{&Listener::hear},
+                 static_cast<void *>(box.release()), shmalloc_destroy_fn{&detail::Box<Listener>::finish}, &id);
+    return {observed, id};
   }
 
  private:

@@ -125,7 +125,7 @@ struct ExportOptions {
   bool descriptor = false; /**< the receiver gets the descriptors of export_descriptors() as well */
   bool counted = false;    /**< torch_file: one is added to the count for the receiver */
   Format format = Format::native;
-  Stream stream = SHMALLOC_STREAM_DEFAULT;
+  StreamRef stream{};
 };
 
 /** How to import; see shmalloc_import_params. */
@@ -134,7 +134,7 @@ struct ImportOptions {
   bool read_only = false;         /**< map for reading only: then only const_view() works */
   bool counted = false;           /**< torch_file: the count was raised for us */
   Format format = Format::native;
-  Stream stream = SHMALLOC_STREAM_DEFAULT;
+  StreamRef stream{};
 };
 
 namespace detail {
@@ -142,7 +142,7 @@ namespace detail {
 inline shmalloc_export_params params_of(const ExportOptions &options) {
   auto params = SHMALLOC_INIT(shmalloc_export_params);
   params.ttl_ns = nanoseconds(options.ttl);
-  params.stream = options.stream;
+  params.stream = options.stream.number();
   params.flags = detail::bit_if(options.read_only, SHMALLOC_EXPORT_READ_ONLY) |
                  detail::bit_if(options.descriptor, SHMALLOC_EXPORT_DESCRIPTOR) |
                  detail::bit_if(options.counted, SHMALLOC_EXPORT_COUNTED);

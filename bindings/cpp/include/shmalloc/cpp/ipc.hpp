@@ -16,7 +16,7 @@ struct ReceiveOptions {
   bool read_only = false;                  /**< map for reading only */
   bool same_user = false;                  /**< the other end must run as this user, else PermissionError */
   std::size_t room = SHMALLOC_MESSAGE_MAX; /**< NoSpaceError: there are more, and they wait */
-  Stream stream = SHMALLOC_STREAM_DEFAULT;
+  StreamRef stream{};
 };
 
 /** Send 1 to 253 storages over a unix socket in one message, with all that the receiver needs: all of them or none. `storages` is any
@@ -43,7 +43,7 @@ inline void send(int socket, std::initializer_list<std::reference_wrapper<const 
 inline std::vector<Storage> receive(int socket, const ReceiveOptions &options = {}) {
   auto params = SHMALLOC_INIT(shmalloc_import_params);
   params.timeout_ns = detail::nanoseconds(options.timeout);
-  params.stream = options.stream;
+  params.stream = options.stream.number();
   params.flags =
       detail::bit_if(options.read_only, SHMALLOC_IMPORT_READ_ONLY) | detail::bit_if(options.same_user, SHMALLOC_IMPORT_SAME_USER);
   std::vector<shmalloc_storage *> natives(options.room);

@@ -50,6 +50,10 @@ inline void check_library() {
   same("sizeof(shmalloc_device_info)", sizeof(shmalloc_device_info));
   same("sizeof(shmalloc_allocator_params)", sizeof(shmalloc_allocator_params));
   same("sizeof(shmalloc_allocator_info)", sizeof(shmalloc_allocator_info));
+  same("sizeof(shmalloc_backend)", sizeof(shmalloc_backend));
+  same("sizeof(shmalloc_cache_info)", sizeof(shmalloc_cache_info));
+  same("sizeof(shmalloc_caching_params)", sizeof(shmalloc_caching_params));
+  same("sizeof(shmalloc_notice)", sizeof(shmalloc_notice));
   same("sizeof(shmalloc_storage_params)", sizeof(shmalloc_storage_params));
   same("sizeof(shmalloc_adopt_params)", sizeof(shmalloc_adopt_params));
   same("sizeof(shmalloc_storage_info)", sizeof(shmalloc_storage_info));

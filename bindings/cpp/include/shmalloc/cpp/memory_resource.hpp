@@ -43,7 +43,13 @@ class memory_resource : public std::pmr::memory_resource {
  public:
   /** Over the current allocator. */
   memory_resource() : memory_resource(Allocator::current()) {}
-  explicit memory_resource(Allocator allocator) : allocator_(std::move(allocator)), alignment_(allocator_.info().alignment) {}
+  /** UnsupportedError: the host can't touch its memory. */
+  explicit memory_resource(Allocator allocator) : allocator_(std::move(allocator)) {
+    const AllocatorInfo info = allocator_.info();
+    if (!has(info.capabilities, Capability::host_access))
+      throw UnsupportedError("containers need memory that the host can touch, and that of \"" + info.name + "\" is not");
+    alignment_ = info.alignment;
+  }
   memory_resource(const memory_resource &) = delete;
   memory_resource &operator=(const memory_resource &) = delete;
 
@@ -83,7 +89,7 @@ class memory_resource : public std::pmr::memory_resource {
   bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override { return this == &other; }
 
   Allocator allocator_;
-  std::uint64_t alignment_;
+  std::uint64_t alignment_ = 0;
   mutable std::mutex mutex_;
   std::unordered_map<const void *, Storage> storages_;
 };

@@ -7,87 +7,13 @@
 #include "shmalloc/cpp/allocator.hpp"
 #include "shmalloc/cpp/descriptor.hpp"
 #include "shmalloc/cpp/handle.hpp"
+#include "shmalloc/cpp/storage_options.hpp"
+#include "shmalloc/cpp/stream.hpp"
 #include "shmalloc/cpp/view.hpp"
 #include "shmalloc/storage.h"
 
 namespace shmalloc {
 inline namespace v0 {
-
-/** What a storage is mapped from; see shmalloc_mapped_flags. */
-enum class Mapped : std::uint32_t {
-  none = 0,
-  shared = SHMALLOC_MAPPED_SHARED,
-  sharedmem = SHMALLOC_MAPPED_SHAREDMEM,
-  exclusive = SHMALLOC_MAPPED_EXCLUSIVE,
-  nocreate = SHMALLOC_MAPPED_NOCREATE,
-  keepfd = SHMALLOC_MAPPED_KEEPFD,
-  fromfd = SHMALLOC_MAPPED_FROMFD,
-  unlink = SHMALLOC_MAPPED_UNLINK,
-  no_grow = SHMALLOC_MAPPED_NO_GROW,
-  read_only = SHMALLOC_MAPPED_READ_ONLY,
-  memfd = SHMALLOC_MAPPED_MEMFD,
-  hugetlb = SHMALLOC_MAPPED_HUGETLB
-};
-template <>
-struct IsFlags<Mapped> : std::true_type {};
-
-/** What a storage is now; see shmalloc_storage_state_flags. */
-enum class State : std::uint32_t {
-  none = 0,
-  shared = SHMALLOC_STORAGE_STATE_SHARED,
-  imported = SHMALLOC_STORAGE_STATE_IMPORTED,
-  read_only = SHMALLOC_STORAGE_STATE_READ_ONLY,
-  sealed = SHMALLOC_STORAGE_STATE_SEALED,
-  write_sealed = SHMALLOC_STORAGE_STATE_WRITE_SEALED,
-  immutable = SHMALLOC_STORAGE_STATE_IMMUTABLE,
-  closed = SHMALLOC_STORAGE_STATE_CLOSED,
-  forked = SHMALLOC_STORAGE_STATE_FORKED
-};
-template <>
-struct IsFlags<State> : std::true_type {};
-
-/** What a new storage needs beyond its size; see shmalloc_storage_params. */
-struct StorageOptions {
-  std::string name{};             /**< path of a file, or name of a shm object */
-  Mapped mapped = Mapped::none;   /**< from what it is mapped */
-  std::optional<int> fd{};        /**< the object behind it (fromfd); it is duplicated */
-  std::uint64_t alignment = 0;    /**< bytes, a power of two */
-  std::uint64_t capacity = 0;     /**< bytes that it may grow to */
-  std::uint64_t file_offset = 0;  /**< where in the file it begins */
-  std::uint64_t page_size = 0;    /**< hugetlb: bytes */
-  std::uint32_t mode = 0;         /**< permission bits of a new file or object */
-  std::optional<int> numa_node{}; /**< that the memory is bound to; -1: any; nothing: the allocator's */
-  bool zeroed = false;            /**< all 0; without it memory of kind shared holds what was there before */
-  bool isolated = false; /**< pages and a descriptor of its own: for receivers that must not see its neighbours, or not write */
-  Stream stream = SHMALLOC_STREAM_DEFAULT;
-};
-
-/** Which bytes to copy. */
-struct CopyOptions {
-  std::size_t offset = 0;
-  std::size_t source_offset = 0;
-  std::optional<std::size_t> size{}; /**< nothing: all that follow the offsets, and then both must be as long */
-  Stream stream = SHMALLOC_STREAM_DEFAULT;
-  bool non_blocking = false; /**< return once it is queued on the stream; between host memories it is done on return anyway */
-};
-
-/** A storage, described; see shmalloc_storage_info. */
-struct StorageInfo {
-  void *data = nullptr;
-  shmalloc_address address = 0;
-  Device device;
-  std::uint64_t size = 0;
-  std::uint64_t capacity = 0;
-  std::uint64_t id = 0;
-  std::uint64_t generation = 0;
-  std::uint64_t allocator_id = 0;
-  std::uint64_t references = 0;
-  std::uint64_t pins = 0;
-  Kind kind = Kind::standard;
-  State state = State::none;
-  Mapped mapped = Mapped::none;
-  int fd = -1; /**< borrowed, good as long as the storage is open; -1: none kept */
-};
 
 struct Found;
 
@@ -97,7 +23,7 @@ class Storage : public Reference<Storage, shmalloc_storage> {
   /** Empty: no storage at all. */
   Storage() = default;
 
-  /** From the current allocator. What asks for an object of its own by `mapped`, `name`, `fd`, `file_offset`, `page_size` or `mode` is
+  /** From the current allocator of the host. What asks for an object of its own by `mapped`, `name`, `fd`, `file_offset`, `page_size` or `mode` is
    *  made by an allocator of kind map if the current one is of another kind. */
   explicit Storage(std::size_t size, const StorageOptions &options = {}) {
     if (asks_for_object(options)) {
@@ -142,13 +68,23 @@ class Storage : public Reference<Storage, shmalloc_storage> {
     return adopt_as(std::is_const_v<Element> ? SHMALLOC_ACCESS_READ : SHMALLOC_ACCESS_WRITE, data, size, std::move(box));
   }
 
+  /** Over memory of a device; `owner` as above. */
+  template <class Owner = detail::NoOwner>
+  static Storage adopt(Device device, Address address, std::size_t size, Owner owner = {}, const AdoptOptions &options = {}) {
+    auto params = SHMALLOC_INIT(shmalloc_adopt_params);
+    params.stream = options.stream.number();
+    params.access = options.read_only ? SHMALLOC_ACCESS_READ : SHMALLOC_ACCESS_WRITE;
+    return adopt_as(device, params, address, size, detail::Box<Owner>::of(std::move(owner)));
+  }
+
   /** The storage of this process that an address lies in. NotFoundError. */
   static Found find(const void *address, Device device = {});
+  static Found find(Device device, Address address);
 
   /** Open a handle. Each import is a storage of its own, in the exporting process too. */
   static Storage import_handle(const Handle &handle, const ImportOptions &options = {}) {
     auto params = SHMALLOC_INIT(shmalloc_import_params);
-    params.stream = options.stream;
+    params.stream = options.stream.number();
     params.flags =
         detail::bit_if(options.read_only, SHMALLOC_IMPORT_READ_ONLY) | detail::bit_if(options.counted, SHMALLOC_IMPORT_COUNTED);
     params.format = static_cast<std::int32_t>(options.format);
@@ -165,13 +101,16 @@ class Storage : public Reference<Storage, shmalloc_storage> {
 
   // ---- asking ----
 
-  /** Its first byte; nullptr when it is empty or closed. Good until somebody calls share() or close(), or the last reference goes: a view
+  /** Its first byte; nullptr when it is empty, closed, or on a device whose memory the host can't touch. Good until somebody calls share() or close(), or the last reference goes: a view
    *  forbids all three. */
   std::byte *data() noexcept { return static_cast<std::byte *>(shmalloc_storage_data(native())); }
   const std::byte *data() const noexcept { return static_cast<const std::byte *>(shmalloc_storage_data(native())); }
 
   /** Its first byte in its device's space. */
-  shmalloc_address address() const noexcept { return shmalloc_storage_address(native()); }
+  Address address() const noexcept { return shmalloc_storage_address(native()); }
+
+  /** Where it is. */
+  Device device() const { return info().device; }
 
   /** Bytes that may be used; 0 when it is closed. */
   std::size_t size() const noexcept { return shmalloc_storage_size(native()); }
@@ -210,36 +149,38 @@ class Storage : public Reference<Storage, shmalloc_storage> {
 
   // ---- the bytes ----
 
-  /** To read and write. PermissionError: it is read-only, see const_view(). BusyError: it is being moved or closed right now. */
+  /** To read and write. PermissionError: it is read-only, see const_view(). BusyError: it is being moved or closed right now.
+   *  UnsupportedError: the host can't touch its memory; copy_from() brings the bytes. */
   View view() { return View(required()); }
   ConstView view() const { return ConstView(required()); }
 
   /** To read. */
   ConstView const_view() const { return ConstView(required()); }
 
-  /** Copy bytes from another storage, or within this one. */
+  /** Copy bytes from another storage, or within this one; on the host, on a device, between the two. */
   void copy_from(const Storage &source, const CopyOptions &options = {}) {
     detail::call(shmalloc_storage_copy, required(), options.offset, source.required(), options.source_offset,
-                 options.size ? *options.size : SHMALLOC_SIZE_ALL, options.stream,
+                 options.size ? *options.size : SHMALLOC_SIZE_ALL, options.stream.number(),
                  detail::bit_if(options.non_blocking, SHMALLOC_COPY_NON_BLOCKING));
   }
+
+  /** Another stream uses it: what is queued there at the last release is done before anybody else has the memory. */
+  void record_stream(StreamRef stream) const { detail::call(shmalloc_storage_record_stream, required(), stream.number()); }
 
   // ---- change ----
 
   /** Make a private storage shareable by the current allocator, and keep this object: its bytes move. BusyError: there is a view. */
-  void share(Stream stream = SHMALLOC_STREAM_DEFAULT) {
-    detail::call(shmalloc_storage_share, required(), static_cast<shmalloc_allocator *>(nullptr), stream);
+  void share(StreamRef stream = {}) {
+    detail::call(shmalloc_storage_share, required(), static_cast<shmalloc_allocator *>(nullptr), stream.number());
   }
   /** The same by another one. */
-  void share(const Allocator &to, Stream stream = SHMALLOC_STREAM_DEFAULT) {
+  void share(const Allocator &to, StreamRef stream = {}) {
     if (!to) throw ClosedError("this allocator is empty");
-    detail::call(shmalloc_storage_share, required(), to.native(), stream);
+    detail::call(shmalloc_storage_share, required(), to.native(), stream.number());
   }
 
   /** Make it longer, at the same address, up to info().capacity; 0: to whatever another process made it. */
-  void grow(std::size_t size, Stream stream = SHMALLOC_STREAM_DEFAULT) {
-    detail::call(shmalloc_storage_grow, required(), size, stream);
-  }
+  void grow(std::size_t size, StreamRef stream = {}) { detail::call(shmalloc_storage_grow, required(), size, stream.number()); }
 
   /** From here on nobody writes it. BusyError: there is a View, or another process maps it writable. */
   void seal() { detail::call(shmalloc_storage_seal, required()); }
@@ -290,7 +231,7 @@ class Storage : public Reference<Storage, shmalloc_storage> {
     params.fd = options.fd.value_or(-1);
     if (options.numa_node) params.numa_node = *options.numa_node < 0 ? -1 : *options.numa_node + 1;
     shmalloc_storage *made = nullptr;
-    detail::call(shmalloc_storage_create, allocator, size, options.stream, &params, &made);
+    detail::call(shmalloc_storage_create, allocator, size, options.stream.number(), &params, &made);
     handle_.reset(made);
   }
 
@@ -298,9 +239,14 @@ class Storage : public Reference<Storage, shmalloc_storage> {
   static Storage adopt_as(shmalloc_access access, const void *data, std::size_t size, std::unique_ptr<detail::Box<Owner>> box) {
     auto params = SHMALLOC_INIT(shmalloc_adopt_params);
     params.access = access;
+    return adopt_as(Device::host(), params, address_of(data), size, std::move(box));
+  }
+
+  template <class Owner>
+  static Storage adopt_as(Device device, const shmalloc_adopt_params &params, Address address, std::size_t size,
+                          std::unique_ptr<detail::Box<Owner>> box) {
     shmalloc_storage *made = nullptr;
-    detail::call(shmalloc_storage_adopt, shmalloc_device{SHMALLOC_DEVICE_HOST},
-                 shmalloc_address{reinterpret_cast<std::uintptr_t>(data)}, size, &params, static_cast<void *>(box.release()),
+    detail::call(shmalloc_storage_adopt, device.number(), address, size, &params, static_cast<void *>(box.release()),
                  &detail::Box<Owner>::finish, &made);
     return take(made);
   }
@@ -312,13 +258,14 @@ struct Found {
   std::size_t offset = 0; /**< bytes from the storage's first */
 };
 
-inline Found Storage::find(const void *address, Device device) {
+inline Found Storage::find(Device device, Address address) {
   shmalloc_storage *storage = nullptr;
   std::size_t offset = 0;
-  detail::call(shmalloc_storage_find, device.number(), shmalloc_address{reinterpret_cast<std::uintptr_t>(address)}, &storage,
-               &offset);
+  detail::call(shmalloc_storage_find, device.number(), address, &storage, &offset);
   return {take(storage), offset};
 }
+
+inline Found Storage::find(const void *address, Device device) { return find(device, address_of(address)); }
 
 inline std::vector<Descriptor> Storage::export_descriptors(const ExportOptions &options) const {
   const auto params = detail::params_of(options);

@@ -98,6 +98,10 @@ class BasicView {
   explicit BasicView(shmalloc_storage *storage) {
     void *data = nullptr;
     detail::call(shmalloc_storage_pin, storage, kAccess, &data, &size_);
+    if (data == nullptr && size_ != 0) {  // the caller has a reference, so this is not the last
+      shmalloc_storage_unpin(storage, kAccess);
+      throw UnsupportedError("a view of memory that the host can't touch: copy the bytes to a storage of the host's");
+    }
     data_ = static_cast<Byte *>(data);
     storage_ = storage;
   }
