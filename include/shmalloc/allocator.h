@@ -201,8 +201,8 @@ typedef struct shmalloc_cache_info {
   size_t struct_size;
   uint64_t largest;   /**< bytes: what might be had in one piece: the largest cached block, or all that the device has */
   uint64_t cached;    /**< bytes that were had from the device and are not in use, those that wait for streams not included */
-  uint64_t available; /**< bytes that the device has */
-  uint64_t total;     /**< bytes of the device */
+  uint64_t available; /**< bytes that the device has now; UINT64_MAX: it does not say */
+  uint64_t total;     /**< bytes of the device, likewise */
 } shmalloc_cache_info;
 
 /** @brief What might be had, and what is cached.

@@ -53,7 +53,8 @@ typedef enum shmalloc_capability_flags {
 typedef struct shmalloc_device_info {
   size_t struct_size;
   shmalloc_device device;
-  uint64_t total;        /**< bytes of memory; of the host: RAM, or its control group's limit if that is less */
+  uint64_t
+      total; /**< bytes of memory; of the host: RAM, or its control group's limit if that is less; UINT64_MAX: it does not say */
   uint64_t available;    /**< bytes of it that can be had now; what /dev/shm may hold stands in shmalloc_machine_describe */
   uint64_t page_size;    /**< bytes; what sizes are rounded up to; of a device with VIRTUAL the unit of its virtual memory */
   uint32_t count;        /**< devices of this type */

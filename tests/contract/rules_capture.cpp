@@ -132,6 +132,39 @@ RULE(a_thread_in_relaxed_mode_allocates_during_a_capture) {
   end(stream);
 }
 
+RULE(a_thread_in_relaxed_mode_asks_and_waits_during_a_capture) {
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  std::size_t available = 0, total = 0;
+  use();
+  const CUstream other = new_stream();
+  const CUevent event = recorded(other);
+  const CUstream stream = begin();
+  OK(cu.cuThreadExchangeStreamCaptureMode(&mode));
+  OK(cu.cuEventSynchronize(event));
+  OK(cu.cuEventQuery(event));
+  OK(cu.cuStreamSynchronize(other));
+  OK(cu.cuStreamQuery(other));
+  OK(cu.cuMemGetInfo(&available, &total));
+  new_stream();
+  OK(cu.cuEventDestroy(new_event()));
+  OK(cu.cuThreadExchangeStreamCaptureMode(&mode));
+  end(stream);
+}
+
+RULE(a_thread_in_relaxed_mode_maps_memory_during_a_capture) {
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  granularity();
+  use();
+  const CUstream stream = begin();
+  OK(cu.cuThreadExchangeStreamCaptureMode(&mode));
+  const Mapping mapping = map_new();
+  OK(cu.cuMemUnmap(mapping.address, mapping.size));
+  OK(cu.cuMemRelease(mapping.handle));
+  OK(cu.cuMemAddressFree(mapping.address, mapping.size));
+  OK(cu.cuThreadExchangeStreamCaptureMode(&mode));
+  end(stream);
+}
+
 RULE(a_relaxed_capture_minds_no_call) {
   CUdeviceptr address = 0;
   use();
@@ -203,6 +236,14 @@ RULE(the_legacy_stream_is_no_use_while_a_blocking_one_is_captured) {
   GIVES(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, cu.cuStreamIsCapturing(nullptr, &status));
   GIVES(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, cu.cuMemsetD8Async(address, 1, kSize, nullptr));
   ends_spoiled(stream);
+}
+
+RULE(asking_whether_the_legacy_stream_is_captured_spoils_nothing) {
+  CUstreamCaptureStatus status;
+  use();
+  const CUstream stream = begin(CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_DEFAULT);
+  GIVES(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, cu.cuStreamIsCapturing(nullptr, &status));
+  end(stream);
 }
 
 RULE(the_legacy_stream_does_not_mind_a_non_blocking_one_captured) {

@@ -99,6 +99,19 @@ RULE(access_to_mapped_memory_is_set_for_a_peer) {
   SO(filled(mapping.address, 0x73, mapping.size));
 }
 
+RULE(access_of_one_device_leaves_that_of_others) {
+  two_peers();
+  const Mapping mapping = map_new(1);
+  CUmemAccessDesc rights = access(0);
+  OK(cu.cuMemSetAccess(mapping.address, mapping.size, &rights, 1));
+  fill(mapping.address, 0x75, mapping.size);
+  use(1);
+  fill(mapping.address, 0x76, mapping.size);
+  rights = access(0, CU_MEM_ACCESS_FLAGS_PROT_NONE);
+  OK(cu.cuMemSetAccess(mapping.address, mapping.size, &rights, 1));
+  SO(filled(mapping.address, 0x76, mapping.size));
+}
+
 RULE(peer_copies_reach_mapped_memory_without_access) {
   const Two two = two_devices();
   const Mapping mapping = map_new(1);

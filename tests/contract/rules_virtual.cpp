@@ -95,6 +95,18 @@ RULE(what_is_not_reserved_is_not_mapped) {
   GIVES(CUDA_ERROR_INVALID_VALUE, cu.cuMemMap(mapping.address + (CUdeviceptr{1} << 44), mapping.size, 0, mapping.handle, 0));
 }
 
+RULE(no_more_is_mapped_than_there_is) {
+  CUmemGenericAllocationHandle handle = 0;
+  CUdeviceptr address = 0;
+  const std::size_t page = granularity();
+  use();
+  const CUmemAllocationProp wanted = properties(0);
+  OK(cu.cuMemCreate(&handle, page, &wanted, 0));
+  OK(cu.cuMemAddressReserve(&address, 2 * page, 0, 0, 0));
+  GIVES(CUDA_ERROR_INVALID_VALUE, cu.cuMemMap(address, 2 * page, 0, handle, 0));
+  OK(cu.cuMemMap(address, page, 0, handle, 0));
+}
+
 RULE(one_memory_is_mapped_at_two_addresses) {
   use();
   const Mapping mapping = map_new();

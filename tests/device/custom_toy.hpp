@@ -4,7 +4,8 @@
 #include <atomic>
 #include <cstring>
 
-#include "shmalloc/backend.h"
+#include "device/custom/custom_device.hpp"
+#include "lab.hpp"
 
 struct Toy {
   const char *failing = "";     // this function ..
@@ -55,54 +56,93 @@ struct Toy {
     if (finished != nullptr && std::strcmp(function, "stream_synchronize") == 0) *finished = 77;
     return std::strcmp(failing, function) == 0 ? code : 0;
   }
+};
 
-  static shmalloc_backend table() {
-    using Number = std::uint64_t;
-    shmalloc_backend table = SHMALLOC_INIT(shmalloc_backend);
-    table.name = "toy";
-    table.alignment = 4096;
-    table.page_size = 65536;
-#define TOY_MAKES(function) table.function = [](Number size, Number *out, void *u) { return of(u).make(#function, size, out); }
-#define TOY_ENDS(function) table.function = [](Number number, void *u) { return of(u).end_of(#function, number, 0); }
+inline shmalloc_backend toy_table() {
+  using Number = std::uint64_t;
+  shmalloc_backend table = SHMALLOC_INIT(shmalloc_backend);
+  table.name = "toy";
+  table.alignment = 4096;
+  table.page_size = 65536;
+#define TOY_MAKES(function) table.function = [](Number size, Number *out, void *u) { return Toy::of(u).make(#function, size, out); }
+#define TOY_ENDS(function) table.function = [](Number number, void *u) { return Toy::of(u).end_of(#function, number, 0); }
 #define TOY_ASKS(function) \
-  table.function = [](Number number, std::int32_t *out, void *u) { return of(u).ask(#function, number, out); }
-#define TOY_DOES(function) table.function = [](Number number, void *u) { return of(u).act(#function, number, 0); }
+  table.function = [](Number number, std::int32_t *out, void *u) { return Toy::of(u).ask(#function, number, out); }
+#define TOY_DOES(function) table.function = [](Number number, void *u) { return Toy::of(u).act(#function, number, 0); }
 #define TOY_ORDERS(function) \
-  table.function = [](Number event, Number stream, void *u) { return of(u).act(#function, event, stream); }
-    TOY_MAKES(allocate);
-    table.deallocate = [](Number address, Number size, void *u) { return of(u).end_of("deallocate", address, size); };
-    table.memory_info = [](Number *available, Number *total, void *u) {
-      *available = of(u).available;
-      *total = of(u).total;
-      return of(u).act("memory_info", 0, 0);
-    };
-    table.copy = [](Number to, Number, Number size, Number, void *u) { return of(u).act("copy", to, size); };
-    table.fill = [](Number to, std::uint32_t, Number size, Number, void *u) { return of(u).act("fill", to, size); };
-    table.call = [](Number stream, shmalloc_work_fn, void *, void *u) { return of(u).act("call", stream, 0); };
-    table.synchronize = [](void *u) { return of(u).act("synchronize", 0, 0); };
-    TOY_MAKES(stream_create);
-    TOY_ENDS(stream_destroy);
-    TOY_DOES(stream_synchronize);
-    TOY_ORDERS(stream_wait);
-    TOY_ASKS(stream_capturing);
-    TOY_MAKES(event_create);
-    TOY_ENDS(event_destroy);
-    TOY_ORDERS(event_record);
-    TOY_ASKS(event_query);
-    TOY_DOES(event_synchronize);
-    TOY_MAKES(virtual_reserve);
-    table.virtual_unreserve = [](Number address, Number size, void *u) { return of(u).end_of("virtual_unreserve", address, size); };
-    TOY_MAKES(virtual_create);
-    TOY_ENDS(virtual_destroy);
-    table.virtual_map = [](Number address, Number size, Number, void *u) { return of(u).act("virtual_map", address, size); };
-    table.virtual_unmap = [](Number address, Number size, void *u) { return of(u).act("virtual_unmap", address, size); };
-    table.virtual_access = [](Number address, Number, Number what, void *u) { return of(u).act("virtual_access", address, what); };
-    table.enable_peer = [](void *peer, void *u) { return of(u).act("enable_peer", of(peer).total, 0); };
+  table.function = [](Number event, Number stream, void *u) { return Toy::of(u).act(#function, event, stream); }
+  TOY_MAKES(allocate);
+  table.deallocate = [](Number address, Number size, void *u) { return Toy::of(u).end_of("deallocate", address, size); };
+  table.memory_info = [](Number *available, Number *total, void *u) {
+    *available = Toy::of(u).available;
+    *total = Toy::of(u).total;
+    return Toy::of(u).act("memory_info", 0, 0);
+  };
+  table.copy = [](Number to, Number, Number size, Number, void *u) { return Toy::of(u).act("copy", to, size); };
+  table.fill = [](Number to, std::uint32_t, Number size, Number, void *u) { return Toy::of(u).act("fill", to, size); };
+  table.call = [](Number stream, shmalloc_work_fn, void *, void *u) { return Toy::of(u).act("call", stream, 0); };
+  table.synchronize = [](void *u) { return Toy::of(u).act("synchronize", 0, 0); };
+  TOY_MAKES(stream_create);
+  TOY_ENDS(stream_destroy);
+  TOY_DOES(stream_synchronize);
+  TOY_ORDERS(stream_wait);
+  TOY_ASKS(stream_capturing);
+  TOY_MAKES(event_create);
+  TOY_ENDS(event_destroy);
+  TOY_ORDERS(event_record);
+  TOY_ASKS(event_query);
+  TOY_DOES(event_synchronize);
+  TOY_MAKES(virtual_reserve);
+  table.virtual_unreserve = [](Number address, Number size, void *u) {
+    return Toy::of(u).end_of("virtual_unreserve", address, size);
+  };
+  TOY_MAKES(virtual_create);
+  TOY_ENDS(virtual_destroy);
+  table.virtual_map = [](Number address, Number size, Number, void *u) { return Toy::of(u).act("virtual_map", address, size); };
+  table.virtual_unmap = [](Number address, Number size, void *u) { return Toy::of(u).act("virtual_unmap", address, size); };
+  table.virtual_access = [](Number address, Number, Number what, void *u) {
+    return Toy::of(u).act("virtual_access", address, what);
+  };
+  table.enable_peer = [](void *peer, void *u) { return Toy::of(u).act("enable_peer", Toy::of(peer).total, 0); };
 #undef TOY_MAKES
 #undef TOY_ENDS
 #undef TOY_ASKS
 #undef TOY_DOES
 #undef TOY_ORDERS
-    return table;
+  return table;
+}
+
+namespace conformance {
+
+inline Result<CustomDevice> device_of(Toy &toy, const shmalloc_backend &table = toy_table()) {
+  return CustomDevice::make(table, &toy, Toy::end);
+}
+
+// Whether it fails so, and says all of this.
+template <class T>
+bool says(const Result<T> &result, Status status, std::initializer_list<const char *> words) {
+  if (!fails(result, status)) return false;
+  for (const char *word : words) {
+    if (strstr(result.error().message, word) != nullptr) continue;
+    print_message("# \"%s\" does not say \"%s\"\n", result.error().message, word);
+    return false;
   }
+  return true;
+}
+
+// One of everything.
+struct Things {
+  explicit Things(CustomDevice &device)
+      : block(*device.allocate(100)),
+        range(*device.reserve(65536)),
+        memory(*device.create(65536)),
+        stream(*device.create_stream()),
+        event(*device.create_event()) {}
+  Address block;
+  Address range;
+  Physical memory;
+  Stream stream;
+  Event event;
 };
+
+}  // namespace conformance

@@ -45,7 +45,7 @@ void everything(Toy &toy, const shmalloc_backend &table) {
 void each_allocation_fails_once(void **) {
   faults::install();
   for (const bool with_synchronize : {true, false}) {
-    shmalloc_backend table = Toy::table();
+    shmalloc_backend table = toy_table();
     if (!with_synchronize) table.synchronize = nullptr;
     for (long nth = 1;; ++nth) {
       Toy toy;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "allocators/memory.hpp"
@@ -63,9 +64,9 @@ class Allocator : public Handle {
   trace::Recorder &recorder() const { return *recorder_; }
   virtual void fill_statistics(shmalloc_statistics *out) { recorder_->fill(out); }
   virtual void reset_statistics(std::uint32_t what) { recorder_->statistics.reset(what); }
-  // Its segments. True: without their blocks, so the caller finds those in use, and free is what lies between. False: with them, and what else
-  // storages have is a segment each. Runs with no lock held.
-  virtual bool visit_segments(std::vector<trace::Segment> *) { return false; }
+  // Its segments, and its history at the same moment where the kind can tell it. True: without their blocks, so the caller finds those in use,
+  // and free is what lies between. False: with them, and what else storages have is a segment each. Runs with no lock held.
+  virtual bool visit_segments(std::vector<trace::Segment> *, std::optional<trace::Recorded> *) { return false; }
   virtual Result<void> record_history(const shmalloc_history_params &params) { return recorder_->history.configure(params); }
 
   // Held across fork.

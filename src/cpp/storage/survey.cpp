@@ -34,7 +34,8 @@ std::string survey(Allocator &allocator) {
   trace::Recorder &recorder = allocator.recorder();
   Search search{recorder, {}};
   std::vector<trace::Segment> segments;
-  const bool own = allocator.visit_segments(&segments);
+  std::optional<trace::Recorded> history;
+  const bool own = allocator.visit_segments(&segments, &history);
   {
     // Held to the end of the search, so none of them is found a second time among what lingers.
     const std::vector<Ref<Storage>> storages = Storage::all();
@@ -52,11 +53,17 @@ std::string survey(Allocator &allocator) {
     for (const trace::Block &block : segment.blocks) active += block.state != trace::BlockState::inactive ? block.size : 0;
   }
   recorder.note(trace::Action::snapshot, 0, active, 0, 0);
+  trace::Recorded now = recorder.history.copy();
+  if (!history) {
+    history = std::move(now);
+  } else if (!now.entries.empty() && now.entries.back().action == trace::Action::snapshot) {
+    history->entries.push_back(now.entries.back());
+  }
   shmalloc_statistics statistics{};
   allocator.fill_statistics(&statistics);
   const trace::Subject subject{
       .id = allocator.id(), .kind = allocator.kind(), .name = allocator.name(), .config = allocator.all_settings()};
-  return trace::write_snapshot(subject, segments, recorder.history.copy(), statistics);
+  return trace::write_snapshot(subject, segments, *history, statistics);
 }
 
 }  // namespace shmalloc

@@ -6,7 +6,11 @@ namespace shmalloc::caching {
 namespace {
 
 constinit std::atomic<std::uint64_t> next_id{1};
-constexpr int kLooks = 8;  // at blocks that a thread keeps, for one of just the size
+constexpr int kLooks = 8;  // at blocks that a thread keeps, for one that serves
+
+Error not_found(Address address) {
+  return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no block in use begins at %#llx", static_cast<unsigned long long>(address));
+}
 
 }  // namespace
 
@@ -21,7 +25,7 @@ BlockCache::~BlockCache() {
     uses_.leave_events();
     return;
   }
-  if (middle_.segments() != nullptr) static_cast<void>(calls_.synchronize());
+  if (middle_.segments() != nullptr && !mutant(62)) static_cast<void>(calls_.synchronize());
   for (const Segment *segment = middle_.segments(); segment != nullptr; segment = segment->next)
     static_cast<void>(calls_.free(segment->address));
   observers_.end();
@@ -67,15 +71,22 @@ void BlockCache::flush(ThreadCache *cache, std::uint32_t index, std::uint32_t ke
   while (cache->magazines[index].count > keep) middle_.give(cache->pop(index));
 }
 
-void BlockCache::flush_all(ThreadCache *cache) {
-  for (std::uint32_t i = 0; i < kKeptClasses; ++i) flush(cache, i, 0);
+// Whether there was anything.
+bool BlockCache::flush_all(ThreadCache *cache, Classes classes) {
+  bool any = false;
+  for (std::uint32_t i = classes.from; i < classes.to; ++i) {
+    any = any || cache->magazines[i].count > 0;
+    flush(cache, i, 0);
+  }
+  return any;
 }
 
 // What threads keep of one home, or of all. `own` is this thread's, if it has one.
-void BlockCache::reclaim(const Home *home, ThreadCache *own) {
+void BlockCache::reclaim(const Home *home, ThreadCache *own, Classes classes) {
   const Stopped stopped(caches_, home, own);
   for (ThreadCache *cache = caches_; cache != nullptr; cache = cache->next_of_owner) {
-    if (cache == own || (stopped.all() && (home == nullptr || cache->home == home))) flush_all(cache);
+    if (cache != own && (!stopped.all() || (home != nullptr && cache->home != home))) continue;
+    if (flush_all(cache, classes) && cache != own && home != nullptr) ++cache->robbed;
   }
 }
 
@@ -129,10 +140,10 @@ Result<Block *> BlockCache::allocate_slowly(std::uint64_t size, Stream stream) {
   wanted.own = cache(stream);
   {
     const std::lock_guard lock(mutex_);
-    wanted.home = middle_.home(stream);
+    wanted.home = wanted.own != nullptr ? wanted.own->home : middle_.home(stream);
     if (wanted.home == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for the lists of a stream");
     wanted.rounded = middle_.settings.divisions.round(size);
-    poll();
+    poll(wanted.own);
     if (Block *block = hand_out(find_free(wanted), wanted); block != nullptr) return block;
   }
   return grow(wanted);
@@ -171,11 +182,12 @@ void BlockCache::take_back(Block *block, ThreadCache *own) {
 
 Result<void> BlockCache::free_at_slowly(Address address, Stream stream) {
   if (address == 0) return {};
-  SHMALLOC_TRY(found, find(address));
-  ThreadCache *own = cache(found->stream);
+  SHMALLOC_TRY(block, find(address));
+  ThreadCache *own = cache(block->stream);
   const std::lock_guard lock(mutex_);
-  SHMALLOC_TRY(block, live_at(address));  // Somebody else may have freed it.
-  if (stream != SHMALLOC_STREAM_OWN && stream != block->stream) SHMALLOC_CHECK(uses_.add(block, stream));
+  if (!block->live.load(std::memory_order_relaxed) || block->address != address) return not_found(address);  // by now
+  if (stream != SHMALLOC_STREAM_OWN && stream != block->stream && !mutant(69))
+    SHMALLOC_CHECK(uses_.add(block, stream));
   take_back(block, own != nullptr && own->home == block->segment->home ? own : nullptr);
   return {};
 }
@@ -189,7 +201,7 @@ Result<Block *> BlockCache::find(Address address) {
 Result<Block *> BlockCache::live_at(Address address) {
   Block *block = middle_.at(address);
   if (block == nullptr || !block->live.load(std::memory_order_relaxed))
-    return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no block in use begins at %#llx", static_cast<unsigned long long>(address));
+    return not_found(address);
   return block;
 }
 
@@ -202,13 +214,13 @@ Result<void> BlockCache::record_stream(Block *block, Stream stream) {
 }
 
 bool BlockCache::capturing() {
-  if (captures_.load(std::memory_order_relaxed) > 0) return true;
+  if (captures_.load(std::memory_order_relaxed) > 0 && !mutant(54)) return true;
   if (!description_.captures) return false;
-  for (const Home *home = middle_.homes(); home != nullptr; home = home->next) {
+  for (const Home *home = middle_.homes(); home != nullptr && !mutant(52); home = home->next) {
     auto captured = calls_.capturing(home->stream);
     if (captured && *captured) return true;
   }
-  return uses_.capturing();
+  return !mutant(53) && uses_.capturing();
 }
 
 void BlockCache::wait_for_uses(Block *block) {
@@ -219,7 +231,7 @@ void BlockCache::wait_for_uses(Block *block) {
     return;
   }
   block->state = State::pending;
-  block->freed_at = middle_.clock;
+  block->freed_at = mutant(58) ? 0 : middle_.clock;
   const int large = block->large;
   ++pending_.blocks[large];
   pending_.bytes[large] += static_cast<std::int64_t>(block->size);
@@ -228,8 +240,10 @@ void BlockCache::wait_for_uses(Block *block) {
   uses_.start(block, capturing());
 }
 
-void BlockCache::ready(Block *chain) {
-  if (chain != nullptr) note_peaks();
+// What this thread can use again at once it keeps.
+void BlockCache::ready(Block *chain, ThreadCache *own) {
+  if (chain == nullptr) return;
+  note_peaks();
   while (chain != nullptr) {
     Block *block = chain;
     chain = block->next_free;
@@ -238,13 +252,21 @@ void BlockCache::ready(Block *chain) {
     take_from(&middle_.numbers.pending, 1);
     take_from(&middle_.numbers.pending_bytes, block->size);
     note(trace::Action::free_completed, *block);
-    middle_.give(block, block->freed_at);
+    if (own != nullptr && (own->home == block->segment->home || mutant(67)) && may_be_kept(*block) &&
+        own->magazines[block->index].count < kKeep.of[block->index]) {
+      block->state = State::out;
+      block->special = false;
+      own->push(block);
+    } else {
+      middle_.give(block, block->freed_at);
+    }
   }
+  note_blocks();
 }
 
-void BlockCache::poll() {
+void BlockCache::poll(ThreadCache *own) {
   if (!uses_.any() || (capturing() && !mutant(36))) return;
-  ready(uses_.poll());
+  ready(uses_.poll(), own);
 }
 
 // ---- settings ----

@@ -65,7 +65,7 @@ class BlockCache {
   // The common path: NULL, and nothing done, if this thread has nothing ready.
   Block *allocate_quickly(std::uint64_t size, Stream stream) {
     ThreadCache *own = own_thread_caches;
-    if (size - 1 >= kLargestKept || own == nullptr || own->allocator_id != id_ || own->stream != stream) [[unlikely]]
+    if (size - 1 >= kLargestKept || own == nullptr || own->allocator_id != id_ || (own->stream != stream && !mutant(65))) [[unlikely]]
       return nullptr;
     const std::uint64_t rounded = Divisions(divisions_.load(std::memory_order_relaxed)).round(size);
     const std::uint32_t index = class_of(rounded);
@@ -73,7 +73,7 @@ class BlockCache {
       return nullptr;
     std::uint32_t from = index;
     Block *block = own->magazines[from].first;
-    if (block == nullptr || !serves(block->size, rounded)) [[unlikely]] {
+    if (block == nullptr || (block->size != rounded && !serves(block->size, rounded))) [[unlikely]] {
       from = next_to_look_in(index);
       block = own->magazines[from].first;
       if (block != nullptr && !serves(block->size, rounded)) block = nullptr;
@@ -94,7 +94,8 @@ class BlockCache {
   }
   bool free_quickly(Block *block) {
     ThreadCache *own = own_thread_caches;
-    if (block->special || own == nullptr || own->allocator_id != id_ || own->stream != block->stream) [[unlikely]]
+    if ((block->special && !mutant(66)) || own == nullptr || own->allocator_id != id_ ||
+        (own->stream != block->stream && !mutant(64))) [[unlikely]]
       return false;
     if (!own->enter()) [[unlikely]]
       return false;
@@ -124,7 +125,8 @@ class BlockCache {
   }
   bool free_at_quickly(Address address, Stream stream) {
     Block *block = find_quickly(address);
-    return block != nullptr && (stream == SHMALLOC_STREAM_OWN || stream == block->stream) && free_quickly(block);
+    return block != nullptr && (stream == SHMALLOC_STREAM_OWN || stream == block->stream || mutant(68)) &&
+           free_quickly(block);
   }
   static Range base_allocation(const Block &block) { return {block.segment->address, block.segment->size}; }
 
@@ -135,8 +137,8 @@ class BlockCache {
   std::uint64_t alignment() const { return std::min(kGrain, std::max<std::uint64_t>(description_.alignment, 1)); }
   Live live() const;
   // The numbers of trace.h. currents, allocated and freed are exact when no other thread is at it. Peaks of allocated_bytes and
-  // active_bytes are exact with one thread; with more, and of the other numbers of live blocks, they are too high by what threads keep
-  // ready at most. What threads keep is neither active nor inactive_split.
+  // active_bytes are exact with one thread; with more, and of allocation and active, they are too high by what threads keep ready at most.
+  // requested_bytes has the peak of allocated_bytes. What threads keep is neither active nor inactive_split.
   void statistics(shmalloc_statistics *out);
   void reset_statistics(std::uint32_t what);  // shmalloc_reset_flags; 0: all
 
@@ -196,8 +198,8 @@ class BlockCache {
   void take_back(Block *block, ThreadCache *own);
   Result<Block *> live_at(Address address);
   void apply(const Settings &changed);
-  void poll();
-  void ready(Block *chain);
+  void poll(ThreadCache *own);
+  void ready(Block *chain, ThreadCache *own);
   void wait_for_uses(Block *block);
   bool capturing();
   void note(trace::Action action, Address address, std::uint64_t size, Stream stream) const;
@@ -206,9 +208,10 @@ class BlockCache {
     note(action, segment.address, segment.size, segment.home->stream);
   }
   void flush(ThreadCache *cache, std::uint32_t index, std::uint32_t keep);
-  void flush_all(ThreadCache *cache);
-  void reclaim(const Home *home, ThreadCache *own);
+  bool flush_all(ThreadCache *cache, Classes classes = {});
+  void reclaim(const Home *home, ThreadCache *own, Classes classes = {});
   void note_peaks();
+  void note_blocks();
   void count(ThreadCache *own, const Block &block, int sign);
   Counts counts() const;
   std::uint64_t limit() const;        // of what may be reserved
@@ -218,10 +221,10 @@ class BlockCache {
   Result<Block *> grow(const Wanted &wanted);
   Result<Block *> recover(const Wanted &wanted);
   Result<Block *> make_segment(const Wanted &wanted, std::uint64_t size);
-  bool keeps_little(const Wanted &wanted);
+  bool rather_grows(const Wanted &wanted);
   Block *look_again(const Wanted &wanted, const Home *reclaimed);
   Result<void> collect();
-  Result<std::uint64_t> wait_for_device();
+  Result<std::uint64_t> wait_for_device(int mistake);
   template <class Choose>
   std::uint64_t release(std::uint64_t since, Choose choose);
   std::uint64_t release_oversize(const Wanted &wanted, std::uint64_t since);
@@ -252,6 +255,7 @@ class BlockCache {
   };
   Pending pending_, pending_before_;                           // now, and at the last reset
   std::int64_t allocated_peak_[3] = {}, active_peak_[3] = {};  // of bytes, as far as they were noted
+  std::int64_t blocks_peak_[3] = {};                           // of blocks in use, with what threads keep
   std::int64_t retries_ = 0, ooms_ = 0, waits_ = 0;
   std::atomic<bool> was_short_{false};  // once there was no memory for a segment
   trace::Recorder *recorder_ = nullptr;

@@ -70,8 +70,7 @@ std::uint64_t CachingAllocator::trim_all() {
   }
   std::uint64_t bytes = 0;
   for (const Ref<CachingAllocator> &each : found) {
-    if (auto freed = each->cache_.empty_cache(); freed)
-      bytes += *freed;  // Others are captured just now, or of another process.
+    if (auto freed = each->cache_.empty_cache(); freed) bytes += *freed;  // Others are captured just now, or of another process.
   }
   return bytes;
 }
@@ -129,8 +128,8 @@ std::string CachingAllocator::all_settings() const { return caching::format(cach
 std::uint64_t CachingAllocator::live_storages() const { return static_cast<std::uint64_t>(cache_.live().blocks); }
 std::uint64_t CachingAllocator::live_bytes() const { return static_cast<std::uint64_t>(cache_.live().requested); }
 
-bool CachingAllocator::visit_segments(std::vector<trace::Segment> *segments) {
-  cache_.survey(segments);
+bool CachingAllocator::visit_segments(std::vector<trace::Segment> *segments, std::optional<trace::Recorded> *history) {
+  cache_.survey(segments, &history->emplace());
   return false;
 }
 

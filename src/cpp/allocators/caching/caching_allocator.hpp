@@ -43,7 +43,7 @@ class CachingAllocator final : public Allocator {
   std::uint64_t live_bytes() const override;
   void fill_statistics(shmalloc_statistics *out) override { cache_.statistics(out); }
   void reset_statistics(std::uint32_t what) override { cache_.reset_statistics(what); }
-  bool visit_segments(std::vector<trace::Segment> *segments) override;
+  bool visit_segments(std::vector<trace::Segment> *segments, std::optional<trace::Recorded> *history) override;
   Result<void> record_history(const shmalloc_history_params &params) override;
 
  protected:

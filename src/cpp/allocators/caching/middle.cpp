@@ -22,7 +22,7 @@ Middle::~Middle() {
 
 Home *Middle::home(Stream stream) {
   for (Home *home = homes_; home != nullptr; home = home->next) {
-    if (home->stream == stream) return home;
+    if (home->stream == stream || mutant(63)) return home;
   }
   auto *made = new (std::nothrow) Home(stream);
   if (made == nullptr) return nullptr;
@@ -75,13 +75,12 @@ void Middle::take(Block *block, std::uint64_t rounded) {
     block->next = rest;
     set_size(block, rounded);
     lookup_.put(rest);
-    put(rest, block->freed_at);
+    put(rest, mutant(57) ? 0 : block->freed_at);
   }
   add_to(numbers.active, block->large != 0, 1);
   add_to(numbers.active_bytes, block->large != 0, block->size);
   block->oversize = block->size >= settings.max_split;
-  // A small block of a large segment was lent in need: a thread that kept it would keep the segment.
-  block->special = block->oversize || block->index >= kKeptClasses || (block->large != 0 && block->size <= kSmall);
+  block->special = !may_be_kept(*block);
   if (block->oversize) add_to(&numbers.oversize_allocations, 1);
 }
 
@@ -108,12 +107,12 @@ void Middle::give(Block *block, std::uint64_t freed_at) {
   };
   if (Block *next = block->next; joins(next)) {
     leave(next);
-    freed_at = std::max(freed_at, next->freed_at);
+    if (!mutant(55)) freed_at = std::max(freed_at, next->freed_at);
     block = merge(block, next);
   }
   if (Block *previous = block->previous; joins(previous)) {
     leave(previous);
-    freed_at = std::max(freed_at, previous->freed_at);
+    if (!mutant(56)) freed_at = std::max(freed_at, previous->freed_at);
     block = merge(previous, block);
   }
   put(block, freed_at);

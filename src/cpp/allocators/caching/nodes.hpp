@@ -39,7 +39,8 @@ class Nodes {
   }
 
  private:
-  struct Node {
+  // Large ones begin at a line: who looks at the beginnings of many touches no more than that.
+  struct alignas(sizeof(T) > 64 ? 64 : alignof(T)) Node {
     T value{};
     Node *next = nullptr;
   };

@@ -9,7 +9,7 @@ OutOfMemory BlockCache::facts(const Wanted &wanted) {
   OutOfMemory facts;
   if (auto info = calls_.memory_info()) {
     facts.available = info->available;
-    facts.available_known = true;
+    facts.available_known = info->available != UINT64_MAX;
   }
   const std::lock_guard lock(mutex_);
   const shmalloc_statistics &numbers = middle_.numbers;

@@ -68,8 +68,15 @@ void BlockCache::note_peaks() {
   }
 }
 
+// All that is in no bin and does not wait, users may have had at once: they are told from what threads keep by no number.
+void BlockCache::note_blocks() {
+  for (int pool = 0; pool < 3; ++pool)
+    blocks_peak_[pool] = std::max(blocks_peak_[pool], middle_.numbers.active[pool].current - pick(pool, pending_.blocks));
+}
+
 void BlockCache::count(ThreadCache *own, const Block &block, int sign) {
   note_peaks();
+  if (sign > 0) note_blocks();
   const int large = block.large;
   if (own != nullptr && sign > 0) {
     own->forget_peaks();
@@ -100,9 +107,9 @@ void BlockCache::statistics(shmalloc_statistics *out) {
     const std::int64_t live_bytes = pick(pool, now.allocated) - pick(pool, now.freed);
     const std::int64_t pending = pick(pool, pending_.blocks);
     const std::int64_t pending_bytes = pick(pool, pending_.bytes);
-    const std::int64_t peak = middle_.numbers.active[pool].peak;
-    out->allocation[pool] = stat(live, peak, made, gone);
-    out->active[pool] = stat(live + pending, peak, made, gone - pending + pick(pool, pending_before_.blocks));
+    out->allocation[pool] = stat(live, blocks_peak_[pool], made, gone);
+    out->active[pool] =
+        stat(live + pending, middle_.numbers.active[pool].peak, made, gone - pending + pick(pool, pending_before_.blocks));
     out->allocated_bytes[pool] = stat(live_bytes, allocated_peak_[pool], made_bytes, gone_bytes);
     out->active_bytes[pool] = stat(live_bytes + pending_bytes, active_peak_[pool], made_bytes,
                                    gone_bytes - pending_bytes + pick(pool, pending_before_.bytes));
@@ -129,7 +136,9 @@ void BlockCache::reset_statistics(std::uint32_t what) {
     for (int pool = 0; pool < 3; ++pool) {
       allocated_peak_[pool] = pick(pool, now.allocated) - pick(pool, now.freed);
       active_peak_[pool] = allocated_peak_[pool] + pick(pool, pending_.bytes);
+      blocks_peak_[pool] = 0;
     }
+    note_blocks();
   }
   if ((what & SHMALLOC_RESET_ACCUMULATED) != 0) {
     each_stat(&middle_.numbers, [](shmalloc_stat *of) { of->allocated = of->freed = 0; });
@@ -144,7 +153,7 @@ Result<CacheInfo> BlockCache::cache_info() {
   SHMALLOC_TRY(device, calls_.memory_info());
   CacheInfo info{.largest = device.available, .available = device.available, .total = device.total};
   const std::lock_guard lock(mutex_);
-  poll();
+  poll(nullptr);
   reclaim(nullptr, nullptr);
   for (const Home *home = middle_.homes(); home != nullptr; home = home->next) {
     for (const Bins &bins : home->bins) info.largest = std::max(info.largest, bins.largest());

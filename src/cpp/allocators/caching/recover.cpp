@@ -28,25 +28,31 @@ Result<Block *> BlockCache::make_segment(const Wanted &wanted, std::uint64_t siz
   return hand_out(segment->first, wanted);
 }
 
-// With what threads keep of one home, or of all.
+// With what threads keep of one home and this pool, or of all.
 Block *BlockCache::look_again(const Wanted &wanted, const Home *reclaimed) {
   const std::lock_guard lock(mutex_);
-  poll();
-  reclaim(reclaimed, wanted.own);
+  poll(wanted.own);
+  reclaim(reclaimed, wanted.own, reclaimed != nullptr ? classes_of_pool(is_large(wanted.rounded)) : Classes{});
   return hand_out(find_free(wanted), wanted);
 }
 
-// Then to merge it costs more than another small segment, as long as those are to be had.
-bool BlockCache::keeps_little(const Wanted &wanted) {
-  if (wanted.own == nullptr || is_large(wanted.rounded) || was_short_.load(std::memory_order_relaxed)) return false;
+// As long as segments are to be had: whether one more is better than to merge what this thread keeps, and to take what others do. Two
+// threads that use one block in turns would take it from each other for ever.
+bool BlockCache::rather_grows(const Wanted &wanted) {
+  if (wanted.own == nullptr || was_short_.load(std::memory_order_relaxed)) return false;
   const std::lock_guard lock(mutex_);
+  if (wanted.own->robbed >= kRobbedOften) {
+    wanted.own->robbed = 0;
+    return true;
+  }
+  if (is_large(wanted.rounded)) return false;
   std::uint64_t kept = 0;
   for (std::uint32_t i = 0; i < class_of(kSmall); ++i) kept += wanted.own->magazines[i].count * least_of(i);
   return kept < kKeptUnmerged;
 }
 
 Result<Block *> BlockCache::grow(const Wanted &wanted) {
-  if (!keeps_little(wanted)) {
+  if (!rather_grows(wanted)) {
     if (Block *block = look_again(wanted, wanted.home); block != nullptr) return block;
   }
   const bool freed = memory_low(wanted);
@@ -71,8 +77,8 @@ Result<Block *> BlockCache::grow(const Wanted &wanted) {
 
 // ---- giving back ----
 
-// All work that was queued is done. What is free since before the clock that is returned is used by nobody.
-Result<std::uint64_t> BlockCache::wait_for_device() {
+// All work that was queued is done. What is free since before the clock that is returned is used by nobody. `mistake`: of mutant.hpp.
+Result<std::uint64_t> BlockCache::wait_for_device([[maybe_unused]] int mistake) {
   std::uint64_t since = 0;
   std::uint64_t newest = 0;
   {
@@ -81,11 +87,11 @@ Result<std::uint64_t> BlockCache::wait_for_device() {
     since = ++middle_.clock;
     newest = uses_.newest();
   }
-  if (!mutant(34)) SHMALLOC_CHECK(calls_.synchronize());
+  if (!mutant(mistake)) SHMALLOC_CHECK(calls_.synchronize());
   const std::lock_guard lock(mutex_);
   ++waits_;
-  ready(uses_.finish(newest));
-  return mutant(38) ? kUnlimited : since;
+  ready(uses_.finish(newest), nullptr);
+  return since;
 }
 
 // Chosen segments among those that are free since before that. How many bytes.
@@ -122,14 +128,14 @@ Result<void> BlockCache::collect() {
     const double threshold = middle_.settings.collect_from;
     if (threshold <= 0 || limit_known() == 0) return {};
     const auto from = static_cast<std::uint64_t>(threshold * static_cast<double>(limit_known()));
-    if (middle_.reserved <= from || capturing()) return {};
+    if (middle_.reserved <= from || (capturing() && !mutant(51))) return {};
     over = middle_.reserved - from;
     reclaim(nullptr, nullptr);
     const Segment *any = middle_.segments();
     while (any != nullptr && (any->large == 0 || !Middle::is_free(*any))) any = any->next;
     if (any == nullptr) return {};
   }
-  SHMALLOC_TRY(since, wait_for_device());
+  SHMALLOC_TRY(since, wait_for_device(61));
   for (std::uint64_t released = 1; released != 0 && over > 0;) {
     std::uint64_t now = 0;
     std::uint64_t ages = 0;
@@ -183,9 +189,10 @@ Result<std::uint64_t> BlockCache::empty_cache() {
   const std::unique_lock growing(growing_);
   {
     const std::lock_guard lock(mutex_);
-    if (capturing()) return fail(SHMALLOC_STATUS_BUSY, 0, "nothing can be given back to the device while a stream is captured");
+    if (capturing() && !mutant(50))
+      return fail(SHMALLOC_STATUS_BUSY, 0, "nothing can be given back to the device while a stream is captured");
   }
-  SHMALLOC_TRY(since, wait_for_device());
+  SHMALLOC_TRY(since, wait_for_device(60));
   return release(since, [](const Segment & /*segment*/) { return true; });
 }
 
@@ -195,7 +202,7 @@ Result<std::uint64_t> BlockCache::empty_cache() {
 // (`since`), and then it goes home when this stream is done with it.
 Block *BlockCache::borrow(const Wanted &wanted, std::uint64_t since) {
   const std::lock_guard lock(mutex_);
-  poll();
+  poll(nullptr);
   reclaim(nullptr, wanted.own);
   Block *found = nullptr;
   for (int large = 0; large < 2 && found == nullptr; ++large) found = wanted.home->bins[large].find(wanted.rounded, kUnlimited);
@@ -208,7 +215,8 @@ Block *BlockCache::borrow(const Wanted &wanted, std::uint64_t since) {
     for (const Bins &bins : home->bins) {
       for (std::uint32_t i = bins.next(class_of(wanted.rounded)); i != Bins::kNone; i = bins.next(i + 1)) {
         Block *block = bins.first(i);
-        while (block != nullptr && (block->size < wanted.rounded || block->freed_at >= since)) block = block->next_free;
+        while (block != nullptr && (block->size < wanted.rounded || (block->freed_at >= since && !mutant(59))))
+          block = block->next_free;
         if (block == nullptr) continue;
         middle_.take(block, wanted.rounded);
         if (!mutant(39) && !uses_.add(block, wanted.stream)) {
@@ -232,11 +240,11 @@ Result<Block *> BlockCache::recover(const Wanted &wanted) {
   bool captured = false;
   {
     const std::lock_guard lock(mutex_);
-    captured = capturing();
+    captured = capturing() && !mutant(49);
   }
   const auto final = [](const Result<Block *> &made) { return made || made.error().status != SHMALLOC_STATUS_NO_MEMORY; };
   if (!captured) {
-    SHMALLOC_TRY(waited, wait_for_device());
+    SHMALLOC_TRY(waited, wait_for_device(34));
     since = waited;
     if (Block *block = look_again(wanted, nullptr); block != nullptr) return block;
     if (settings.max_split != kUnlimited && release_oversize(wanted, since) > 0) {

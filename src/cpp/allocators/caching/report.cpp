@@ -3,6 +3,12 @@
 #include "base/text.hpp"
 
 namespace shmalloc::caching {
+namespace {
+
+// Not every device says how much it has.
+SizeText size_if_known(std::uint64_t bytes) { return bytes != UINT64_MAX ? size_text(bytes) : SizeText{"unknown"}; }
+
+}  // namespace
 
 Error error_of(const OutOfMemory &facts) {
   return fail(
@@ -10,17 +16,17 @@ Error error_of(const OutOfMemory &facts) {
       "no device memory: %s asked for; %s of %s available, %s reserved of at most %s, %s of it in use; largest free block %s, "
       "fragmentation %d%%",
       size_text(facts.requested).text, facts.available_known ? size_text(facts.available).text : "unknown",
-      size_text(facts.total).text, size_text(facts.reserved).text, size_text(facts.limit).text, size_text(facts.allocated).text,
-      size_text(facts.largest_free()).text, facts.fragmentation());
+      size_if_known(facts.total).text, size_text(facts.reserved).text, size_if_known(facts.limit).text,
+      size_text(facts.allocated).text, size_text(facts.largest_free()).text, facts.fragmentation());
 }
 
 std::string report_of(const OutOfMemory &facts, const std::string &device) {
   std::string text;
   append(text, "Out of memory on %s: %s were asked for on stream %llu (a block of %s).\n", device.c_str(),
          size_text(facts.requested).text, static_cast<unsigned long long>(facts.stream), size_text(facts.rounded).text);
-  append(text, "  device:    %s, of which %s are available to this process\n", size_text(facts.total).text,
+  append(text, "  device:    %s, of which %s are available to this process\n", size_if_known(facts.total).text,
          facts.available_known ? size_text(facts.available).text : "an unknown part");
-  append(text, "  limit:     %s (per_process_memory_fraction:%g)%s\n", size_text(facts.limit).text, facts.fraction,
+  append(text, "  limit:     %s (per_process_memory_fraction:%g)%s\n", size_if_known(facts.limit).text, facts.fraction,
          facts.at_limit ? "; the device was not asked for more" : "");
   append(text, "  reserved:  %s: %s in use (%s as asked for), %s waiting for other streams, %s free\n",
          size_text(facts.reserved).text, size_text(facts.allocated).text, size_text(facts.asked_for).text,

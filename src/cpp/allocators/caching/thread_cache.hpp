@@ -38,8 +38,21 @@ constexpr Keep make_keep() {
 }
 inline constexpr Keep kKeep = make_keep();
 
+// Whether threads keep it. A small block of a large segment was lent in need: with it the segment would be kept.
+inline bool may_be_kept(const Block &block) {
+  return !block.oversize && block.index < kKeptClasses && (block.large == 0 || is_large(block.size));
+}
+// Of what threads keep; those of a pool: where blocks of it can be.
+struct Classes {
+  std::uint32_t from = 0, to = kKeptClasses;
+};
+constexpr Classes classes_of_pool(bool large) {
+  return large ? Classes{class_of(kSmall), kKeptClasses} : Classes{0, class_of(kSmall) + 1};
+}
 // So many bytes of small blocks are kept without being merged when another small segment is needed.
 inline constexpr std::uint64_t kKeptUnmerged = 16 * kMiB;
+// After so many times that others took what it keeps a thread gets a segment more.
+inline constexpr std::uint32_t kRobbedOften = 4;
 
 // What happened, added up; [0] small and [1] large, by the pool.
 struct Counts {
@@ -67,6 +80,7 @@ struct ThreadCache {
   Counter peak{0};  // of both pools together
   Magazine magazines[kKeptClasses] = {};
   Home *home = nullptr;
+  std::uint32_t robbed = 0;     // times that others took what it keeps; with the owner's mutex
   BlockCache *owner = nullptr;  // NULL when it is gone; with the registry's lock
   ThreadCache *next_of_thread = nullptr;
   ThreadCache *next_of_owner = nullptr, *previous_of_owner = nullptr;

@@ -81,7 +81,7 @@ void Uses::end(Use *use, Block **ready) {
   Block *block = use->block;
   --waiting_;
   nodes_.put(use);
-  if (--block->waiting != 0) return;
+  if (--block->waiting != 0 && !mutant(48)) return;
   block->next_free = *ready;
   *ready = block;
 }
@@ -93,14 +93,19 @@ Block *Uses::poll() {
   while (held != nullptr) {
     Use *use = held;
     held = use->next;
-    if (!record(use)) hold_back(use);
+    if (!mutant(46) && record(use)) continue;
+    if (mutant(45) || mutant(46)) {
+      end(use, &ready);
+    } else {
+      hold_back(use);
+    }
   }
   for (Queue *at = queues_; at != nullptr; at = at->next) {
     while (at->first != nullptr) {
       Use *use = at->first;
       if (!mutant(31)) {
         auto done = calls_.done(use->event);
-        if (!done || !*done) break;
+        if (done ? !*done : !mutant(47)) break;
       }
       at->first = use->next;
       if (at->first == nullptr) at->last = nullptr;

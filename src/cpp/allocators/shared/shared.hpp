@@ -21,7 +21,7 @@ class SharedAllocator final : public Allocator {
     Allocator::reset_statistics(what);
     heap_.reset_statistics(what);
   }
-  bool visit_segments(std::vector<trace::Segment> *segments) override {
+  bool visit_segments(std::vector<trace::Segment> *segments, std::optional<trace::Recorded> * /*history*/) override {
     heap_.visit_segments(segments);
     return false;  // Isolated storages are segments of their own.
   }
