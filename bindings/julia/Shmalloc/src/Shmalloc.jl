@@ -11,6 +11,8 @@ Storages that the processes and languages of a machine share: one buffer, seen b
     # in another process:
     storage = open(Storage, text)
     sum(StorageArray{Float64}(storage))
+
+`Device`, `DeviceStream` and `DeviceEvent` are for memory of devices, and `Allocator(; device=..)` makes storages there.
 """
 module Shmalloc
 
@@ -23,20 +25,26 @@ import Sockets: send
 for name in names(LibShmalloc; all=true)
     startswith(lowercase(string(name)), "shmalloc_") && @eval using LibShmalloc: $name
 end
-using LibShmalloc: DLManagedTensor, DLManagedTensorVersioned
+using LibShmalloc: DLManagedTensor, DLManagedTensorVersioned, libshmalloc
 
-export Allocator, ReadOnlyStorageArray, SharedBytes, ShmallocError, Storage, StorageArray, StorageChannel
+export Allocator, Device, DeviceEvent, DeviceStream, ReadOnlyStorageArray, SharedBytes, ShmallocError, Storage, StorageArray, StorageChannel
 export adopt, export_bytes, export_fds, export_text, receive, release, seal, send, share!
 
 include("words.jl")
 include("errors.jl")
 include("reference.jl")
 include("waiting.jl")
+include("list.jl")
+include("device.jl")
+include("stream.jl")
 include("allocator.jl")
 include("trace.jl")
 include("handles.jl")
 include("storage.jl")
 include("adopt.jl")
+include("caching.jl")
+include("observer.jl")
+include("backend.jl")
 include("array.jl")
 include("sockets.jl")
 include("channel.jl")

@@ -10,17 +10,19 @@ const kept = Dict{Ptr{Cvoid},Any}()  # semaphore => what must live until it is p
 const kept_lock = ReentrantLock()
 const until_sweep = Ref(0)
 
-"Keep something until the library posts the semaphore that this returns."
-function keep(thing)
-    semaphore = Libc.calloc(1, SEMAPHORE_SIZE)
+"Keep something until the library posts the semaphore that this returns. `word` lies behind that, for callbacks."
+function keep(thing, word::Ptr{Cvoid}=C_NULL)
+    semaphore = Libc.calloc(1, SEMAPHORE_SIZE + sizeof(word))
     semaphore == C_NULL && throw(OutOfMemoryError())
     ccall(:sem_init, Cint, (Ptr{Cvoid}, Cint, Cuint), semaphore, 0, 0)
+    unsafe_store!(Ptr{Ptr{Cvoid}}(semaphore + SEMAPHORE_SIZE), word)
     lock(() -> kept[semaphore] = thing, kept_lock)
     return semaphore
 end
 
 "Let go of what the library is done with. Where much is kept, not at each call."
 function sweep()
+    destroy_dropped()
     isempty(kept) && return nothing
     lock(kept_lock) do
         until_sweep[] -= 1
@@ -38,11 +40,11 @@ end
 
 """
     adopt(array; read_only=false)
-    adopt(pointer, size, owner; read_only=false)
+    adopt(address, size, owner; read_only=false, device=Device(), stream=0)
 
-A storage over the bytes of an array of plain data, without a copy; or over `size` bytes, as long as `owner` lives. The array lives until the
-storage and all arrays over it are gone, and somebody calls this package after that. A `Vector` can't be resized from then on; where Julia allows
-it (1.11) it gets other memory by that. Adopted memory is private to this process, until `share!` moves it.
+A storage over the bytes of an array of plain data, without a copy; or over `size` bytes of a device, ready for work on `stream`, as long as `owner`
+lives. The array lives until the storage and all arrays over it are gone, and somebody calls this package after that. A `Vector` can't be resized from
+then on; where Julia allows it (1.11) it gets other memory by that. Adopted memory is private to this process, until `share!` moves it.
 """
 function adopt(array::Array{T}; options...) where {T}
     isbitstype(T) || throw(ArgumentError("elements of type $T are no plain bytes"))
@@ -50,15 +52,18 @@ function adopt(array::Array{T}; options...) where {T}
     return adopt(pointer(array), sizeof(array), reshape(array, (1, 1, 1, length(array))); options...)
 end
 
-function adopt(pointer::Ptr, size::Integer, owner; read_only::Bool=false)
+function adopt(address::Address, size::Integer, owner; read_only::Bool=false, device::Device=Device(), stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
     access = read_only ? SHMALLOC_ACCESS_READ : SHMALLOC_ACCESS_WRITE
-    params = Ref(shmalloc_adopt_params(sizeof(shmalloc_adopt_params), SHMALLOC_STREAM_DEFAULT, access, 0))
-    semaphore = keep(owner)
-    try
-        return Storage(created(shmalloc_storage) do out, err
-            shmalloc_storage_adopt(HOST, UInt64(pointer), size, params, semaphore, cglobal(:sem_post), out, err)
-        end)
-    finally
-        sweep()
+    first, bytes = UInt64(address), Csize_t(size)
+    return held(stream) do queue
+        params = Ref(shmalloc_adopt_params(sizeof(shmalloc_adopt_params), queue, access, 0))
+        semaphore = keep(owner)  # the call posts it, also where it fails
+        try
+            Storage(created(shmalloc_storage) do out, err
+                shmalloc_storage_adopt(device.number, first, bytes, params, semaphore, cglobal(:sem_post), out, err)
+            end)
+        finally
+            sweep()
+        end
     end
 end

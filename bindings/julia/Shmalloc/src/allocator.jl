@@ -1,7 +1,8 @@
 """
-    Allocator(kind=:default; name, config, environment=false, device=0, settings...)
+    Allocator(kind=:default; name, config, environment=false, device=Device(), settings...)
 
-Makes storages of one kind: `:shared` (many in one mapping, the default), `:direct` (private), `:map` (one mapping each), `:map_refcounted`.
+Makes storages of one kind: `:shared` (many in one mapping, the default), `:direct` (private), `:map` (one mapping each), `:map_refcounted`; of a `Device`
+other than the host `:caching`, whose blocks serve again in the order of their streams.
 Settings are keywords, `export_ttl_ms=0`, or text in `config`; which kind takes which stands at shmalloc_allocator_params. Any thread may
 use it.
 """
@@ -9,13 +10,11 @@ struct Allocator
     reference::Reference{shmalloc_allocator}
 end
 
-const HOST = shmalloc_device(SHMALLOC_DEVICE_HOST)
-
 function Allocator(kind::Union{Symbol,Integer}=:default; name=nothing, config=nothing, environment::Bool=false,
-                   device::Integer=HOST, settings...)
+                   device::Device=Device(), settings...)
     label, text = in_struct(name), in_struct(settings_text(config, settings))
     GC.@preserve label text begin
-        params = Ref(shmalloc_allocator_params(sizeof(shmalloc_allocator_params), device, chars(label), chars(text), number(KIND, kind),
+        params = Ref(shmalloc_allocator_params(sizeof(shmalloc_allocator_params), device.number, chars(label), chars(text), number(KIND, kind),
                                                environment ? SHMALLOC_ALLOCATOR_ENVIRONMENT : 0))
         return Allocator(created((out, err) -> shmalloc_allocator_create(params, out, err), shmalloc_allocator))
     end
@@ -42,25 +41,25 @@ release(allocator::Allocator) = release(allocator.reference)
 "Another object for the same thing, to be released by itself."
 retain(allocator::Allocator) = Allocator(duplicate(allocator.reference))
 
-"    current_allocator(device=0)\n\nThe allocator that is used where none is named."
-current_allocator(device::Integer=HOST) =
-    Allocator(created((out, err) -> shmalloc_allocator_get_current(device, out, err), shmalloc_allocator))
+"    current_allocator(device=Device())\n\nThe allocator of a device that is used where none is named."
+current_allocator(device::Device=Device()) =
+    Allocator(created((out, err) -> shmalloc_allocator_get_current(device.number, out, err), shmalloc_allocator))
 
-"Use this allocator where none is named. BUSY: storages of the one before are live."
+"Use this allocator where none of its device is named. BUSY: storages of the one before are live."
 current_allocator!(allocator::Allocator) =
     held(pointer -> attempt(err -> shmalloc_allocator_set_current(pointer, err)), allocator.reference)
 
 """
     info(thing)
 
-All that is known of an allocator (`nothing`: the current one), a storage or a channel, as a named tuple with the names of the C struct.
+All that is known of an allocator (`nothing`: the current one), a storage, a channel or a device, as a named tuple with the names of the C struct.
 Kinds are symbols, states vectors of symbols.
 """
 function info(allocator::Union{Allocator,Nothing})
     out = blank(shmalloc_allocator_info)
     held(pointer -> attempt(err -> shmalloc_allocator_get_info(pointer, out, err)), reference(allocator))
     i = out[]
-    return (name=text_out(i.name), kind=word(KIND, i.kind), device=i.device, id=Int(i.id), references=Int(i.references),
+    return (name=text_out(i.name), kind=word(KIND, i.kind), device=Device(i.device), id=Int(i.id), references=Int(i.references),
             live_storages=Int(i.live_storages), live_bytes=Int(i.live_bytes), alignment=Int(i.alignment),
             capabilities=flagged(CAPABILITY, i.capabilities))
 end
@@ -90,18 +89,6 @@ function trim(allocator::Union{Allocator,Nothing}=nothing; what=(), keep_bytes::
     held(pointer -> attempt(err -> shmalloc_allocator_trim(pointer, bits, keep_bytes, bytes, err)), reference(allocator))
     sweep()
     return Int(bytes[])
-end
-
-"    device(type, index=0)\n\nThe number of a device: `device(:cuda, 1)`."
-device(type::Union{Symbol,Integer}, index::Integer=0) = shmalloc_device(number(DEVICE_TYPE, type)) << 32 | UInt32(index)
-
-"    device_info(device=0)\n\nWhat a device is and offers."
-function device_info(device::Integer=HOST)
-    out = blank(shmalloc_device_info)
-    attempt(err -> shmalloc_device_get_info(device, out, err))
-    i = out[]
-    return (name=text_out(i.name), device=i.device, total=Int(i.total), available=Int(i.available), page_size=Int(i.page_size),
-            count=Int(i.count), capabilities=flagged(CAPABILITY, i.capabilities))
 end
 
 Base.show(io::IO, allocator::Allocator) = isreleased(allocator.reference) ? print(io, "Allocator(released)") :

@@ -10,7 +10,8 @@ The array holds the memory by itself, also after the storage is released, and as
 the bytes stay where they are: what would move or unmap them is BUSY. `close(array)` ends that at once; the array is empty then, and nobody may be using
 it. `Storage(array)` is the storage that it lies in.
 
-Memory that is read-only has only `ReadOnlyStorageArray`s.
+Memory that is read-only has only `ReadOnlyStorageArray`s, and that of a device which the host has no access to has none. Where the host has access, it
+is yours to wait for the stream first.
 """
 mutable struct StorageArray{T,N} <: DenseArray{T,N}
     pointer::Ptr{T}
@@ -74,6 +75,8 @@ function pinned(::Type{A}, ::Type{T}, storage::Storage, dims::Dims, offset::Inte
         pointer
     end
     try
+        data[] == C_NULL && size[] > 0 &&
+            throw(ShmallocError(:UNSUPPORTED, "the host has no access to the memory of $(device(storage)): copy it to a storage of the host's"))
         0 <= offset <= size[] || throw(BoundsError("storage of $(size[]) bytes", offset))
         first = data[] + offset
         UInt(first) % Base.datatype_alignment(T) == 0 || throw(ArgumentError("offset $offset is not aligned for $T"))

@@ -22,7 +22,7 @@ function handle_info(handle::Handle)
     bytes, out = octets(handle), blank(shmalloc_handle_info)
     attempt(err -> shmalloc_handle_get_info(bytes, length(bytes), out, err))
     i = out[]
-    return (size=Int(i.size), capacity=Int(i.capacity), offset=Int(i.offset), device=i.device, identity=collect(i.identity),
+    return (size=Int(i.size), capacity=Int(i.capacity), offset=Int(i.offset), device=Device(i.device), identity=collect(i.identity),
             format=word(FORMAT, i.format), kind=word(KIND, i.kind), read_only=i.flags & SHMALLOC_EXPORT_READ_ONLY != 0,
             descriptor=i.flags & SHMALLOC_EXPORT_DESCRIPTOR != 0, counted=i.flags & SHMALLOC_EXPORT_COUNTED != 0,
             route=word(ROUTE, i.route), pid=Int(i.pid), version=(Int(i.version_major), Int(i.version_minor)))

@@ -17,25 +17,16 @@ function hear(level::Int32, message::Ptr{UInt8}, _userdata::Ptr{Cvoid})
     line == C_NULL && return nothing
     unsafe_store!(Ptr{Int32}(line + 8), level)
     ccall(:memcpy, Ptr{Cvoid}, (Ptr{Cvoid}, Ptr{Cvoid}, Csize_t), line + LINE_HEAD, message, length + 1)
-    newest = lines[]
-    while true
-        unsafe_store!(Ptr{UInt}(line), newest)
-        seen = Threads.atomic_cas!(lines, newest, UInt(line))
-        seen == newest && break
-        newest = seen
-    end
+    put(lines, line)
     ccall(:uv_async_send, Cint, (Ptr{Cvoid},), waker[])
     return nothing
 end
 
 "Take all lines off the list: (level, text), the oldest first."
 function take_lines()
-    taken, at = Tuple{Union{Symbol,Int64},String}[], Ptr{UInt8}(Threads.atomic_xchg!(lines, UInt(0)))
-    while at != C_NULL
-        push!(taken, (word(LEVEL, unsafe_load(Ptr{Int32}(at + 8))), unsafe_string(at + LINE_HEAD)))
-        next = Ptr{UInt8}(unsafe_load(Ptr{UInt}(at)))
-        Libc.free(at)
-        at = next
+    taken = Tuple{Union{Symbol,Int64},String}[]
+    take_all(lines) do line
+        push!(taken, (word(LEVEL, unsafe_load(Ptr{Int32}(line + 8))), unsafe_string(line + LINE_HEAD)))
     end
     return reverse!(taken)
 end

@@ -4,10 +4,13 @@
 # shmalloc_storage_unpin. The next call that may do so does the work.
 
 """
-One reference to a storage, an allocator or a channel. Its users are counted, so that a release in one thread, or in one task while another
-waits, ends nothing under the feet of a call: the last user does it.
+What is given back in the end. Its users are counted, so that a release in one thread, or in one task while another waits, ends nothing under the feet of a
+call: the last user does it.
 """
-mutable struct Reference{T}
+abstract type Counted end
+
+"One reference to a storage, an allocator or a channel."
+mutable struct Reference{T} <: Counted
     pointer::Ptr{T}
     state::Threads.Atomic{Int}  # two for each user, and one once it is released
 
@@ -36,22 +39,24 @@ noun(::Reference{shmalloc_storage}) = "storage"
 noun(::Reference{shmalloc_allocator}) = "allocator"
 noun(::Reference{shmalloc_channel}) = "channel"
 
-isreleased(reference::Reference) = isodd(reference.state[])
+isreleased(reference::Counted) = isodd(reference.state[])
 
-@inline function enter(reference::Reference)
+@inline function enter(reference::Counted)
     old = reference.state[]
     while true
-        isodd(old) && throw(ShmallocError(:CLOSED, "this $(noun(reference)) was released"))
+        isodd(old) && throw(ShmallocError(:CLOSED, "this $(noun(reference)) was given back"))
         seen = Threads.atomic_cas!(reference.state, old, old + 2)
         seen == old && return
         old = seen
     end
 end
 
-@inline function leave(reference::Reference)
+@inline function leave(reference::Counted)
     Threads.atomic_sub!(reference.state, 2) == 3 && finish(reference)
     return nothing
 end
+
+inner(reference::Reference) = reference.pointer
 
 function finish(reference::Reference)
     pointer, reference.pointer = reference.pointer, C_NULL
@@ -59,11 +64,11 @@ function finish(reference::Reference)
     return nothing
 end
 
-"`f(pointer)`, which stays good meanwhile. `nothing` stands for NULL, the library's own choice."
-@inline function held(f::F, reference::Reference) where {F}
+"`f(pointer)`, or `f(number)`, which stays good meanwhile. `nothing` stands for NULL, the library's own choice."
+@inline function held(f::F, reference::Counted) where {F}
     enter(reference)
     try
-        return f(reference.pointer)
+        return f(inner(reference))
     finally
         leave(reference)
     end

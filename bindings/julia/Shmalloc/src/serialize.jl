@@ -6,6 +6,9 @@ long as the allocator says, which is 10 seconds unless it is set. What is releas
 """
 const serialized_ttl = Ref{Union{Nothing,Float64}}(nothing)
 
+# Its number means something else in another process.
+Serialization.serialize(::AbstractSerializer, thing::OnDevice) = throw(ArgumentError("a $(noun(thing)) is of this process alone"))
+
 # Who can't write it himself can't let others do so.
 passed(storage::Storage) = export_bytes(storage; ttl=serialized_ttl[], read_only=:read_only in info(storage).state)
 

@@ -1,5 +1,5 @@
 """
-    Storage(size; allocator, zeroed=false, isolated=false, capacity=0, alignment=0, name, mapped=(), fd, file_offset=0, page_size=0,
+    Storage(size; allocator, stream=0, zeroed=false, isolated=false, capacity=0, alignment=0, name, mapped=(), fd, file_offset=0, page_size=0,
             mode=0, numa_node)
     Storage(f, size; ...)
 
@@ -10,35 +10,39 @@ the end: `Storage(100) do storage .. end`.
 beyond the size. `mapped` are the words of shmalloc_mapped_flags (`:sharedmem`, `(:shared, :nocreate)`); `fd` implies `:fromfd`. What asks for an
 object of its own so (`name`, `mapped`, `fd`, `file_offset`, `page_size`, `mode`) is of kind `:map`, unless an allocator is given.
 
+On a device, which `allocator` has, `stream` is that of the first use. The last release gives the memory back in the order of this stream, and of those
+that `record_stream` names.
+
 Its bytes are seen through a `StorageArray`. It is given back when nothing refers to it any more, or by `release` at once. Any thread may use it.
 """
 struct Storage
     reference::Reference{shmalloc_storage}
 end
 
-function Storage(size::Integer; allocator::Union{Allocator,Nothing}=nothing, options...)
+function Storage(size::Integer; allocator::Union{Allocator,Nothing}=nothing, stream::StreamLike=SHMALLOC_STREAM_DEFAULT, options...)
     # The short way of the usual case: the current allocator's defaults.
-    isempty(options) && return Storage(held(reference(allocator)) do pointer
-        created((out, err) -> shmalloc_storage_create(pointer, size, SHMALLOC_STREAM_DEFAULT, C_NULL, out, err), shmalloc_storage)
-    end)
-    return storage_with(size, allocator; options...)
+    isempty(options) && return storage_made(allocator, size, stream, C_NULL)
+    return storage_with(size, allocator, stream; options...)
 end
 
-function storage_with(size, allocator; name=nothing, mapped=(), fd=nothing, alignment=0, capacity=0, file_offset=0, page_size=0,
+storage_made(allocator, size, stream, params) = held(reference(allocator)) do pointer
+    held(stream) do queue
+        Storage(created((out, err) -> shmalloc_storage_create(pointer, size, queue, params, out, err), shmalloc_storage))
+    end
+end
+
+function storage_with(size, allocator, stream; name=nothing, mapped=(), fd=nothing, alignment=0, capacity=0, file_offset=0, page_size=0,
                       zeroed::Bool=false, isolated::Bool=false, mode=0, numa_node=nothing)
     bits = flags(MAPPED, mapped) | (fd === nothing ? 0 : SHMALLOC_MAPPED_FROMFD)
     own = name !== nothing || bits != 0 || file_offset != 0 || page_size != 0 || mode != 0
     maps = !own || allocator !== nothing || info(nothing).kind in (:map, :map_refcounted)
-    maker = reference(maps ? allocator : Allocator(:map))
     label = in_struct(name)
     GC.@preserve label begin
         params = Ref(shmalloc_storage_params(
             sizeof(shmalloc_storage_params), chars(label), alignment, capacity, file_offset, page_size,
             (zeroed ? SHMALLOC_STORAGE_ZEROED : 0) | (isolated ? SHMALLOC_STORAGE_ISOLATED : 0), bits, mode,
             fd === nothing ? -1 : descriptor(fd), numa_node === nothing ? 0 : numa_node < 0 ? -1 : numa_node + 1, 0))
-        return Storage(held(maker) do pointer
-            created((out, err) -> shmalloc_storage_create(pointer, size, SHMALLOC_STREAM_DEFAULT, params, out, err), shmalloc_storage)
-        end)
+        return storage_made(maps ? allocator : Allocator(:map), size, stream, params)
     end
 end
 
@@ -66,10 +70,10 @@ end
 Storage(f::Base.Callable, size::Integer; options...) = releasing(f, Storage(size; options...))
 Base.open(f::Function, ::Type{Storage}, handle::Handle; options...) = releasing(f, open(Storage, handle; options...))
 
-"    storage_at(pointer)\n\nThe storage of this process that an address lies in, and how many bytes into it."
-function storage_at(address::Union{Ptr,Integer})
+"    storage_at(address, device=Device())\n\nThe storage of this process that an address lies in, and how many bytes into it."
+function storage_at(address::Address, device::Device=Device())
     offset = Ref{Csize_t}(0)
-    found = created((out, err) -> shmalloc_storage_find(HOST, UInt64(address), out, offset, err), shmalloc_storage)
+    found = created((out, err) -> shmalloc_storage_find(device.number, UInt64(address), out, offset, err), shmalloc_storage)
     return Storage(found), Int(offset[])
 end
 
@@ -93,17 +97,26 @@ Base.isopen(storage::Storage) = !isreleased(storage.reference) && !(:closed in i
 "    sizeof(storage)\n\nBytes that may be used; 0 when it is closed."
 Base.sizeof(storage::Storage) = Int(held(shmalloc_storage_size, storage.reference))
 
-"    pointer(storage)\n\nIts first byte: not held, so good only until somebody shares, closes or gives it back. A `StorageArray` holds its bytes."
+"    pointer(storage)\n\nIts first byte, NULL where the host has no access: not held, so good only until somebody shares, closes or gives it back. A `StorageArray` holds its bytes."
 Base.pointer(storage::Storage) = Ptr{UInt8}(held(shmalloc_storage_data, storage.reference))
 
 "Its first byte in its device's space; 0 when it is empty or closed."
 address(storage::Storage) = held(shmalloc_storage_address, storage.reference)
 
+"Where something is: a storage, an allocator's storages, a stream or an event."
+device(thing::Union{Storage,Allocator}) = info(thing).device
+
+function record_stream(storage::Storage, stream::StreamLike)
+    held(storage.reference) do pointer
+        held(queue -> attempt(err -> shmalloc_storage_record_stream(pointer, queue, err)), stream)
+    end
+end
+
 function info(storage::Storage)
     out = blank(shmalloc_storage_info)
     held(pointer -> attempt(err -> shmalloc_storage_get_info(pointer, out, err)), storage.reference)
     i = out[]
-    return (data=i.data, address=i.address, device=i.device, size=Int(i.size), capacity=Int(i.capacity), id=Int(i.id),
+    return (data=i.data, address=i.address, device=Device(i.device), size=Int(i.size), capacity=Int(i.capacity), id=Int(i.id),
             generation=Int(i.generation), allocator_id=Int(i.allocator_id), references=Int(i.references), pins=Int(i.pins),
             kind=word(KIND, i.kind), state=flagged(STATE, i.state), mapped=flagged(MAPPED, i.mapped), fd=Int(i.fd))
 end
@@ -124,36 +137,46 @@ end
 isshared(storage::Storage) = :shared in info(storage).state
 
 """
-    copyto!(to::Storage, from::Storage; size=nothing, offset=0, source_offset=0)
+    copyto!(to::Storage, from::Storage; size=nothing, offset=0, source_offset=0, stream=0, non_blocking=false)
 
 Copy bytes; `size`: all that follow the offsets, and then both must be as long. Offsets are bytes and begin at 0.
+
+Where one of them is a device's, the copy is queued on `stream`. With `non_blocking` that is all, and the library holds both until it is done; else the
+thread sleeps until then, and its other tasks with it. So it does for the host's shared memory that is not `:sealed`, for another process could cut it short, and
+for devices without `:call`.
 """
-function Base.copyto!(to::Storage, from::Storage; size=nothing, offset::Integer=0, source_offset::Integer=0)
+function Base.copyto!(to::Storage, from::Storage; size=nothing, offset::Integer=0, source_offset::Integer=0,
+                      stream::StreamLike=SHMALLOC_STREAM_DEFAULT, non_blocking::Bool=false)
     count = size === nothing ? SHMALLOC_SIZE_ALL : Csize_t(size)
+    bits = non_blocking ? SHMALLOC_COPY_NON_BLOCKING : 0
     held(to.reference) do target
         held(from.reference) do source
-            attempt(err -> shmalloc_storage_copy(target, offset, source, source_offset, count, SHMALLOC_STREAM_DEFAULT, 0, err))
+            held(queue -> attempt(err -> shmalloc_storage_copy(target, offset, source, source_offset, count, queue, bits, err)), stream)
         end
     end
     return to
 end
 
-"    share!(storage; to=nothing)\n\nMake a private storage shareable, and keep this object: its bytes move. BUSY: an array over it is open."
-function share!(storage::Storage; to::Union{Allocator,Nothing}=nothing)
+"    share!(storage; to=nothing, stream=0)\n\nMake a private storage shareable, and keep this object: its bytes move. BUSY: an array over it is open."
+function share!(storage::Storage; to::Union{Allocator,Nothing}=nothing, stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
     held(storage.reference) do pointer
-        held(target -> attempt(err -> shmalloc_storage_share(pointer, target, SHMALLOC_STREAM_DEFAULT, err)), reference(to))
+        held(reference(to)) do target
+            held(queue -> attempt(err -> shmalloc_storage_share(pointer, target, queue, err)), stream)
+        end
     end
     sweep()
     return storage
 end
 
 """
-    grow!(storage, size)
+    grow!(storage, size; stream=0)
 
 Make it longer, at the same address, up to `info(storage).capacity`; 0: to whatever another process made it. Arrays made before keep their length.
 """
-function grow!(storage::Storage, size::Integer)
-    held(pointer -> attempt(err -> shmalloc_storage_grow(pointer, size, SHMALLOC_STREAM_DEFAULT, err)), storage.reference)
+function grow!(storage::Storage, size::Integer; stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
+    held(storage.reference) do pointer
+        held(queue -> attempt(err -> shmalloc_storage_grow(pointer, size, queue, err)), stream)
+    end
     return storage
 end
 

@@ -25,6 +25,27 @@ function patiently(f::F, timeout::Union{Nothing,Real}, err) where {F}
     return status
 end
 
+"Wait until `f()`. Other tasks run meanwhile; after a while it is asked once in a millisecond."
+function until(f::F) where {F}
+    begun = time_ns()
+    while !f()
+        GC.safepoint()
+        time_ns() - begun < SHORTEST_SLICE ? yield() : sleep(0.001)
+    end
+end
+
+"""
+A ccall that may wait for long and calls nothing of Julia's: the garbage collector does not wait for it. So nothing that allocates may stand in its arguments.
+"""
+macro gc_safe(call)
+    return quote
+        state = ccall(:jl_gc_safe_enter, Int8, ())
+        status = $(esc(call))
+        ccall(:jl_gc_safe_leave, Cvoid, (Int8,), state)
+        status
+    end
+end
+
 "Wait until a descriptor can be read or written, or is broken, for at most so many seconds (`nothing`: without end). Other tasks run meanwhile."
 function await(fd::Cint, seconds::Union{Nothing,Real}; readable=false, writable=false)
     # Julia may watch the descriptor itself, and does not watch one twice: a duplicate is another one to it.

@@ -24,6 +24,7 @@ const MAKER = Words("maker", "SHMALLOC_OBJECT_MAKER_")
 const OBJECT_STATE = Words("state", "SHMALLOC_OBJECT_")
 const TRIM = Words("thing to trim", "SHMALLOC_TRIM_")
 const RESET = Words("thing to reset", "SHMALLOC_RESET_")
+const NOTICE = Words("kind of notice", "SHMALLOC_NOTICE_")
 const LEVEL = Words("level", "SHMALLOC_LOG_LEVEL_")
 
 "The number of a word. A number is its own: a later library may have more than this package knows."
@@ -53,6 +54,9 @@ function nanoseconds(seconds::Real)
     return max(Int64(1), round(Int64, seconds * 1e9))
 end
 
+"An address, or a number that another API has as a pointer."
+const Address = Union{Integer,Ptr}
+
 "An argument that is text. C's ends at a zero byte, so there must be none."
 text_in(::Nothing) = C_NULL
 function text_in(text::AbstractString)
@@ -65,6 +69,9 @@ function text_out(characters::NTuple{N,Cchar}) where {N}
     bytes = UInt8[c % UInt8 for c in characters]
     return String(bytes[1:something(findfirst(iszero, bytes), N + 1)-1])
 end
+
+"Bytes, as they are told; `nothing`: nobody knows, or there is no limit."
+amount(bytes::UInt64) = bytes == typemax(UInt64) ? nothing : Int(min(bytes, typemax(Int)))
 
 "A struct for the library to fill: all zero, but for struct_size."
 function blank(::Type{T}) where {T}

@@ -26,13 +26,6 @@ end
     release(held)
 end
 
-@testset "devices" begin
-    about = Shmalloc.device_info()
-    @test about.total > about.page_size >= 4096 && :host_access in about.capabilities
-    @test Shmalloc.device(:cuda, 1) == 2 << 32 | 1
-    @test status(() -> Shmalloc.device_info(Shmalloc.device(:cuda))) == :UNSUPPORTED
-end
-
 @testset "what it did" begin
     allocator = Allocator(:map)
     Shmalloc.record_history!(allocator; max_entries=100)

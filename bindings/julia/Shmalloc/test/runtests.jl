@@ -5,7 +5,8 @@ using Test
 
 include("support.jl")
 
-const FILES = ["storage", "array", "lifetime", "allocator", "adopt", "handles", "sockets", "channel", "machine", "dlpack", "peers", "distributed"]
+const FILES = ["storage", "array", "lifetime", "allocator", "adopt", "handles", "sockets", "channel", "machine", "dlpack", "device", "caching", "backend",
+               "peers", "distributed"]
 
 @testset "Shmalloc" begin
     @testset "$file" for file in (isempty(ARGS) ? FILES : ARGS)

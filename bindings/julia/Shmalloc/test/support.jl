@@ -81,3 +81,22 @@ shut(fds...) = foreach(fd -> ccall(:close, Cint, (Cint,), fd), fds)
 
 expected(i, seed) = (7i + seed) % UInt8
 pattern(size, seed) = [expected(i, seed) for i in 0:size-1]
+
+# A device that every machine has.
+const HERE = Device(:host_streams)
+
+"Nothing that is queued on the stream is done until `f` calls what it gets."
+function gated(f, stream)
+    gate = Libc.calloc(1, 64)
+    opened = Ref(false)
+    open_gate() = opened[] || (opened[] = true; ccall(:sem_post, Cint, (Ptr{Cvoid},), gate))
+    ccall(:sem_init, Cint, (Ptr{Cvoid}, Cint, Cuint), gate, 0, 0)
+    Shmalloc.call(stream, cglobal(:sem_wait), gate)
+    try
+        f(open_gate)
+    finally
+        open_gate()
+        wait(stream)
+        Libc.free(gate)
+    end
+end
