@@ -1,6 +1,6 @@
 //! Storages over memory that somebody else made.
 use crate::error::{created, ready};
-use crate::{sys, Access, Result, Storage};
+use crate::{sys, Access, Device, Result, Storage};
 use std::mem;
 use std::os::raw::c_void;
 use std::panic::{self, AssertUnwindSafe};
@@ -84,18 +84,29 @@ impl Storage {
     where
         F: FnOnce() + Send + 'static,
     {
+        // SAFETY: as the caller promises.
+        unsafe { Storage::adopt_on(Device::HOST, data as usize as u64, size, access, destroy) }
+    }
+
+    /// A storage over memory of a device, by its address.
+    ///
+    /// # Safety
+    /// As [`adopt_raw`](Storage::adopt_raw), for the device and, where it can touch the memory, for the host.
+    pub unsafe fn adopt_on<F>(device: Device, address: u64, size: usize, access: Access, destroy: F) -> Result<Storage>
+    where
+        F: FnOnce() + Send + 'static,
+    {
         if let Err(error) = ready() {
             stopped(destroy);
             return Err(error);
         }
         let params = sys::shmalloc_adopt_params { access: access.code(), ..Default::default() };
         let userdata = Box::into_raw(Box::new(destroy)).cast();
-        let address = data as usize as u64;
         let handle = created(|out, err| {
             // SAFETY: the memory is good as the caller promises; the closure goes to destroy_fn, and to nobody else.
             unsafe {
                 sys::shmalloc_storage_adopt(
-                    sys::SHMALLOC_DEVICE_HOST,
+                    device.code(),
                     address,
                     size,
                     &params,
@@ -110,11 +121,18 @@ impl Storage {
     }
 }
 
-/// The destroy_fn of a boxed closure.
-unsafe extern "C" fn run_once<F: FnOnce()>(userdata: *mut c_void) {
+/// The destroy_fn, or work on a stream, that a boxed closure is.
+pub(crate) unsafe extern "C" fn run_once<F: FnOnce()>(userdata: *mut c_void) {
     // SAFETY: made by Box::into_raw of this type, and the library calls this once.
     let closure = unsafe { Box::from_raw(userdata.cast::<F>()) };
     stopped(closure);
+}
+
+/// The destroy_fn of what is only dropped.
+pub(crate) unsafe extern "C" fn give_back<T>(userdata: *mut c_void) {
+    // SAFETY: made by Box::into_raw of this type, and the library calls this once.
+    let owned = unsafe { Box::from_raw(userdata.cast::<T>()) };
+    stopped(|| drop(owned));
 }
 
 /// Run something that C calls, where a panic must not go through. Its message has been printed by the hook by then.

@@ -8,9 +8,10 @@ use std::ptr::{self, NonNull};
 /// all that it made. Any thread may use it, several at once.
 pub struct Allocator {
     handle: NonNull<sys::shmalloc_allocator>,
+    device: Device,
 }
 
-counted!(Allocator, shmalloc_allocator, shmalloc_allocator_retain, shmalloc_allocator_release);
+counted!(Allocator, shmalloc_allocator, shmalloc_allocator_retain, shmalloc_allocator_release, device: Device);
 
 /// An allocator, described.
 #[non_exhaustive]
@@ -43,7 +44,8 @@ flags! {
         DEFERRED = sys::SHMALLOC_TRIM_DEFERRED,
         /// Give back what only exports past their time to live keep.
         EXPIRED = sys::SHMALLOC_TRIM_EXPIRED,
-        /// Kind `Shared`: give free memory back, what the dead held included.
+        /// Kind `Shared`: give free memory back, what the dead held included. Kind `Caching`: wait for the device, then give back what
+        /// is not in use.
         FREE = sys::SHMALLOC_TRIM_FREE,
     }
 }
@@ -114,21 +116,32 @@ impl AllocatorOptions {
             ..Default::default()
         };
         // SAFETY: the texts are alive during the call, and the struct says its size.
-        Ok(Allocator::of(created(|out, err| unsafe { sys::shmalloc_allocator_create(&params, out, err) })?))
+        let handle = created(|out, err| unsafe { sys::shmalloc_allocator_create(&params, out, err) })?;
+        Ok(Allocator::of(handle, self.device))
     }
 }
 
 impl Allocator {
-    /// An allocator of a kind, with the kind's settings. [`AllocatorOptions`] makes others.
+    /// An allocator of a kind, on the host, with the kind's settings. [`AllocatorOptions`] makes others.
     pub fn new(kind: Kind) -> Result<Allocator> {
         AllocatorOptions::new(kind).create()
     }
 
-    /// The one that is used where none is named.
+    /// An allocator of a device, of kind `Caching`; of the host, the best for sharing.
+    pub fn on(device: Device) -> Result<Allocator> {
+        AllocatorOptions::new(Kind::Default).device(device).create()
+    }
+
+    /// The one of a device that is used where none is named. It is made when it is first needed.
     pub fn current(device: Device) -> Result<Allocator> {
         // SAFETY: only writes to the outputs.
         let handle = created(|out, err| unsafe { sys::shmalloc_allocator_get_current(device.code(), out, err) })?;
-        Ok(Allocator::of(handle))
+        Ok(Allocator::of(handle, device))
+    }
+
+    /// Where its memory is.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// Use this one where none is named. `Busy`: storages of the one before are live.

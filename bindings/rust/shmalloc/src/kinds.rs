@@ -4,7 +4,8 @@ use crate::sys;
 enumeration! {
     /// How memory is carved into storages.
     pub enum Kind: i32 {
-        /// The best for sharing that is built in; nothing may depend on which. Of adopted memory: none.
+        /// Of the host the best for sharing that is built in, and nothing may depend on which; of devices `Caching`. Of adopted
+        /// memory: none.
         Default = sys::SHMALLOC_ALLOCATOR_KIND_DEFAULT,
         /// One private allocation a storage, which [`Storage::share`](crate::Storage::share) moves.
         Direct = sys::SHMALLOC_ALLOCATOR_KIND_DIRECT,
@@ -14,6 +15,8 @@ enumeration! {
         MapRefcounted = sys::SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED,
         /// Many storages in few large segments.
         Shared = sys::SHMALLOC_ALLOCATOR_KIND_SHARED,
+        /// Of devices: blocks of few segments, which serve again in the order of their streams.
+        Caching = sys::SHMALLOC_ALLOCATOR_KIND_CACHING,
     }
 }
 
@@ -123,5 +126,15 @@ flags! {
         GROW = sys::SHMALLOC_CAPABILITY_GROW,
         /// Pages larger than the usual ones are to be had now.
         HUGE_PAGES = sys::SHMALLOC_CAPABILITY_HUGE_PAGES,
+        /// Streams and events; memory is given, used and given back in their order.
+        STREAMS = sys::SHMALLOC_CAPABILITY_STREAMS,
+        /// Closures as work on a stream.
+        CALL = sys::SHMALLOC_CAPABILITY_CALL,
+        /// Its streams can be captured.
+        CAPTURE = sys::SHMALLOC_CAPABILITY_CAPTURE,
+        /// Other devices of its type may be allowed to use its memory.
+        PEERS = sys::SHMALLOC_CAPABILITY_PEERS,
+        /// Addresses and memory can be had apart.
+        VIRTUAL = sys::SHMALLOC_CAPABILITY_VIRTUAL,
     }
 }

@@ -5,6 +5,7 @@
 //! - A [`Handle`] is at most 512 plain bytes, or a text, from which another process opens the same storage. With a unix socket between
 //!   the two, [`send`] and [`receive`] do it for many at once.
 //! - A [`Channel`] is a queue of storages between processes.
+//! - A [`Device`] has memory that a [`Stream`] works on in its order; an [`Event`] puts streams in order.
 //!
 //! ```no_run
 //! use shmalloc::Storage;
@@ -45,8 +46,11 @@ mod macros;
 
 mod adopt;
 mod allocator;
+pub mod backend;
+mod caching;
 mod channel;
 mod copy;
+mod copying;
 mod device;
 pub mod dlpack;
 mod error;
@@ -56,7 +60,9 @@ mod kinds;
 mod library;
 mod log;
 pub mod machine;
+mod observer;
 mod options;
+mod reader;
 mod statistics;
 mod storage;
 mod stream;
@@ -67,7 +73,9 @@ pub mod view;
 
 pub use adopt::Bytes;
 pub use allocator::{trim, Allocator, AllocatorInfo, AllocatorOptions, Trim};
+pub use caching::{CacheInfo, CachingOptions};
 pub use channel::{Channel, ChannelInfo, ChannelOptions, Message, Messages};
+pub use copying::CopyOptions;
 pub use device::{Device, DeviceInfo, DeviceType};
 pub use error::{Error, Result, Status};
 pub use handle::{Handle, HandleInfo};
@@ -75,10 +83,12 @@ pub use ipc::{receive, send, ExportOptions, ImportOptions, MESSAGE_MAX};
 pub use kinds::{Access, Capability, Format, Kind, Mapped, Route, State};
 pub use library::{abi_lookup, format_size, make_name, version, version_string};
 pub use log::{clear_log, set_log, LogLevel};
+pub use observer::{Notice, Notices, Observer};
 pub use options::StorageOptions;
+pub use reader::{Reader, Writer};
 pub use shmalloc_sys as sys;
 pub use statistics::{HistoryOptions, Pools, Reset, Stat, Statistics};
 pub use storage::{Storage, StorageInfo};
-pub use stream::{Reader, Writer};
+pub use stream::{Event, Stream};
 pub use time::Time;
 pub use view::{Slice, SliceMut, View, ViewMut};

@@ -1,5 +1,5 @@
 //! Hearing what no call can return.
-use crate::adopt::stopped;
+use crate::adopt::{give_back, stopped};
 use crate::error::call;
 use crate::{sys, Result};
 use std::ffi::CStr;
@@ -41,10 +41,4 @@ unsafe extern "C" fn hear<F: Fn(LogLevel, &str)>(level: i32, message: *const c_c
     // SAFETY: what set_log() passed, alive until destroy_fn runs; the message lives during this call and ends with a zero byte.
     let (listener, message) = unsafe { (&*userdata.cast::<F>(), CStr::from_ptr(message)) };
     stopped(|| listener(LogLevel::from_code(level), &message.to_string_lossy()));
-}
-
-unsafe extern "C" fn give_back<F>(userdata: *mut c_void) {
-    // SAFETY: made by Box::into_raw of this type, and the library calls this once.
-    let listener = unsafe { Box::from_raw(userdata.cast::<F>()) };
-    stopped(|| drop(listener));
 }

@@ -97,19 +97,21 @@ macro_rules! flags {
     };
 }
 
-/// What the three counted handles of the library have in common: a clone is one reference more, a drop one less.
+/// What the three counted handles of the library have in common: a clone is one reference more, a drop one less. A type may keep fields
+/// beside its handle, which are copied.
 macro_rules! counted {
-    ($name:ident, $raw:ident, $retain:ident, $release:ident) => {
+    ($name:ident, $raw:ident, $retain:ident, $release:ident $(, $field:ident: $type:ty)*) => {
         // SAFETY: its functions may be called by any thread, several at once ("Threading: any" at each), and so may the release.
-        // What the library runs when the last reference goes, the owners of adopted memory, are Send by the bounds of adopt.
+        // What the library runs when the last reference goes, the owners of adopted memory and the ends of observers, are Send by the
+        // bounds of adopt and observe.
         unsafe impl Send for $name {}
         // SAFETY: as above: no call needs the handle for itself alone.
         unsafe impl Sync for $name {}
 
         impl $name {
             /// Takes over one reference.
-            pub(crate) fn of(handle: std::ptr::NonNull<$crate::sys::$raw>) -> $name {
-                $name { handle }
+            pub(crate) fn of(handle: std::ptr::NonNull<$crate::sys::$raw> $(, $field: $type)*) -> $name {
+                $name { handle $(, $field)* }
             }
 
             /// The C interface's handle, for calls of [`sys`](crate::sys); it stays this object's.
@@ -132,7 +134,7 @@ macro_rules! counted {
             fn clone(&self) -> $name {
                 // SAFETY: alive, for this object has a reference.
                 unsafe { $crate::sys::$retain(self.raw()) };
-                $name { handle: self.handle }
+                $name { handle: self.handle $(, $field: self.$field)* }
             }
         }
 

@@ -1,6 +1,6 @@
 //! What a new storage needs beyond its size.
 use crate::error::created;
-use crate::{sys, text, Allocator, AllocatorOptions, Device, Kind, Mapped, Result, Storage};
+use crate::{sys, text, Allocator, AllocatorOptions, Device, Kind, Mapped, Result, Storage, Stream};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::io::{AsRawFd, BorrowedFd};
 use std::ptr;
@@ -20,6 +20,7 @@ use std::ptr;
 #[must_use]
 pub struct StorageOptions<'a> {
     allocator: Option<&'a Allocator>,
+    stream: Option<&'a Stream>,
     name: Option<OsString>,
     mapped: Mapped,
     fd: Option<BorrowedFd<'a>>,
@@ -38,9 +39,15 @@ impl<'a> StorageOptions<'a> {
         Self::default()
     }
 
-    /// Where it comes from; else the current allocator.
+    /// Where it comes from; else the current allocator, of the stream's device if there is one.
     pub fn allocator(mut self, allocator: &'a Allocator) -> Self {
         self.allocator = Some(allocator);
+        self
+    }
+
+    /// The stream of its first use, in whose order the last release gives the memory back; else the device's default stream.
+    pub fn stream(mut self, stream: &'a Stream) -> Self {
+        self.stream = Some(stream);
         self
     }
 
@@ -146,15 +153,20 @@ impl<'a> StorageOptions<'a> {
             numa_node: self.numa_node,
             ..Default::default()
         };
-        let own = match self.allocator {
-            None if self.is_map() => own_allocator()?,
+        let own = match (self.allocator, self.stream) {
+            (None, Some(stream)) if stream.device() != Device::HOST => Some(Allocator::current(stream.device())?),
+            (None, _) if self.is_map() => own_allocator()?,
             _ => None,
         };
-        let allocator = own.as_ref().or(self.allocator).map_or(ptr::null_mut(), Allocator::raw);
+        let allocator = own.as_ref().or(self.allocator);
+        let stream = match (self.stream, allocator) {
+            (Some(stream), Some(allocator)) => stream.on(allocator.device())?,
+            _ => sys::SHMALLOC_STREAM_DEFAULT,
+        };
+        let allocator = allocator.map_or(ptr::null_mut(), Allocator::raw);
         // SAFETY: allocator and name are alive during the call, and the struct says its size.
-        let handle = created(|out, err| unsafe {
-            sys::shmalloc_storage_create(allocator, size, sys::SHMALLOC_STREAM_DEFAULT, &params, out, err)
-        })?;
+        let handle =
+            created(|out, err| unsafe { sys::shmalloc_storage_create(allocator, size, stream, &params, out, err) })?;
         Ok(Storage::of(handle))
     }
 }

@@ -1,9 +1,9 @@
 //! Some bytes with an owner.
 use crate::error::{call, created};
-use crate::time::waiting;
 use crate::{sys, text};
 use crate::{
-    Access, Allocator, Error, Kind, Mapped, Result, Slice, State, Status, StorageOptions, Time, View, ViewMut,
+    Access, Allocator, CopyOptions, Device, Kind, Mapped, Result, Slice, State, Status, StorageOptions, Stream, View,
+    ViewMut,
 };
 use std::ffi::OsString;
 use std::fmt;
@@ -40,7 +40,7 @@ pub struct StorageInfo {
     /// Where its first byte is; 0 when it is empty or closed.
     pub address: u64,
     /// Where its memory is.
-    pub device: crate::Device,
+    pub device: Device,
     /// Bytes that may be used.
     pub size: u64,
     /// Bytes it may grow to in place.
@@ -78,12 +78,15 @@ impl Storage {
 
     /// The storage of this process that an address lies in, and how far into it. `NotFound`: there is none.
     pub fn find(address: *const u8) -> Result<(Storage, usize)> {
+        Storage::find_on(Device::HOST, address as usize as u64)
+    }
+
+    /// The same by an address of a device.
+    pub fn find_on(device: Device, address: u64) -> Result<(Storage, usize)> {
         let mut offset = 0;
-        let address = address as usize as u64;
         // SAFETY: the address is only looked up; the outputs are written to during the call.
-        let handle = created(|out, err| unsafe {
-            sys::shmalloc_storage_find(sys::SHMALLOC_DEVICE_HOST, address, out, &mut offset, err)
-        })?;
+        let handle =
+            created(|out, err| unsafe { sys::shmalloc_storage_find(device.code(), address, out, &mut offset, err) })?;
         Ok((Storage::of(handle), offset))
     }
 
@@ -114,14 +117,24 @@ impl Storage {
         unsafe { sys::shmalloc_storage_address(self.raw()) }
     }
 
-    /// All that is known of it.
-    pub fn info(&self) -> Result<StorageInfo> {
+    /// Where its memory is.
+    pub fn device(&self) -> Result<Device> {
+        Ok(Device::from_code(self.raw_info()?.device))
+    }
+
+    fn raw_info(&self) -> Result<sys::shmalloc_storage_info> {
         let mut info = sys::shmalloc_storage_info::default();
         // SAFETY: alive during the call; the struct says its size.
         call(|err| unsafe { sys::shmalloc_storage_get_info(self.raw(), &mut info, err) })?;
+        Ok(info)
+    }
+
+    /// All that is known of it.
+    pub fn info(&self) -> Result<StorageInfo> {
+        let info = self.raw_info()?;
         Ok(StorageInfo {
             address: info.address,
-            device: crate::Device::from_code(info.device),
+            device: Device::from_code(info.device),
             size: info.size,
             capacity: info.capacity,
             id: info.id,
@@ -149,7 +162,7 @@ impl Storage {
 
     // ---- the bytes ----
 
-    /// A view for reading.
+    /// A view for reading. `Unsupported`: it is on a device whose memory the host can't touch; [`CopyOptions`] leads there and back.
     pub fn view(&self) -> Result<View> {
         View::new(self, Access::Read)
     }
@@ -180,26 +193,22 @@ impl Storage {
     }
 
     /// Copy all bytes of another storage, which is as long. A storage that a peer cuts short meanwhile is an error, not a SIGBUS.
+    /// [`CopyOptions`] copies on a stream.
     pub fn copy_from(&self, source: &Storage) -> Result<()> {
-        self.copy(0, source, 0, sys::SHMALLOC_SIZE_ALL)
+        CopyOptions::new().copy(self, source)
     }
 
     /// Copy `count` bytes of another storage, or within this one.
     pub fn copy_range(&self, offset: usize, source: &Storage, source_offset: usize, count: usize) -> Result<()> {
-        if count == sys::SHMALLOC_SIZE_ALL {
-            return Err(Error::new(Status::Invalid, "no storage has so many bytes"));
-        }
-        self.copy(offset, source, source_offset, count)
+        CopyOptions::new().range(offset, source_offset, count).copy(self, source)
     }
 
-    fn copy(&self, offset: usize, source: &Storage, source_offset: usize, count: usize) -> Result<()> {
-        let stream = sys::SHMALLOC_STREAM_DEFAULT;
-        waiting(Time::Forever, |_| {
-            // SAFETY: both are alive during the call, which checks the range.
-            call(|err| unsafe {
-                sys::shmalloc_storage_copy(self.raw(), offset, source.raw(), source_offset, count, stream, 0, err)
-            })
-        })
+    /// Another stream uses it: what is queued there at the last release is done before anybody else has the memory. The stream that it
+    /// was made for needs no note.
+    pub fn record_stream(&self, stream: &Stream) -> Result<()> {
+        let stream = stream.on(self.device()?)?;
+        // SAFETY: alive during the call, and the stream is of its device.
+        call(|err| unsafe { sys::shmalloc_storage_record_stream(self.raw(), stream, err) })
     }
 
     // ---- change ----

@@ -128,7 +128,7 @@ impl View {
     /// The bytes in place.
     ///
     /// # Safety
-    /// Until the slice is gone nobody writes them: no thread here, and no other process that has the storage. Where peers are not
+    /// Until the slice is gone nobody writes them: no thread here, no work on a stream, and no other process that has the storage. Where peers are not
     /// trusted with that, use [`read_at`](View::read_at), or seal the storage and use [`Storage::slice`].
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: the pin keeps them there as long as self lives; that nobody writes them is the caller's promise.
@@ -217,8 +217,8 @@ impl ViewMut {
     /// The bytes in place.
     ///
     /// # Safety
-    /// Until the slice is gone nobody else reads or writes them: no thread here, by this view or another, and no other process that
-    /// has the storage.
+    /// Until the slice is gone nobody else reads or writes them: no thread here, by this view or another, no work on a stream, and no
+    /// other process that has the storage.
     pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: the pin keeps them there as long as self lives; that nobody else uses them is the caller's promise.
         unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }

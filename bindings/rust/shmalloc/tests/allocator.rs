@@ -44,11 +44,11 @@ fn devices() {
     let host = Device::HOST.info().unwrap();
     assert!(host.total >= host.available && host.page_size >= 4096 && host.count == 1);
     assert_eq!(Device::new(DeviceType::Host, 0), Device::HOST);
-    let cuda = Device::new(DeviceType::Cuda, 1);
-    assert_eq!(cuda.code(), 2 << 32 | 1);
-    fails(cuda.info(), Status::Unsupported);
-    fails(Allocator::current(cuda), Status::Unsupported);
-    fails(AllocatorOptions::new(Kind::Default).device(cuda).create(), Status::Unsupported);
+    assert_eq!(Device::cuda(1).code(), 2 << 32 | 1);
+    let vulkan = Device::new(DeviceType::Vulkan, 1);
+    fails(vulkan.info(), Status::Unsupported);
+    fails(Allocator::current(vulkan), Status::Unsupported);
+    fails(AllocatorOptions::new(Kind::Default).device(vulkan).create(), Status::Unsupported);
 }
 
 #[test]

@@ -15,6 +15,9 @@ fn any_thread_may_use_them() {
     is::<Channel>();
     is::<View>();
     is::<ViewMut>();
+    is::<shmalloc::Stream>();
+    is::<shmalloc::Event>();
+    is::<shmalloc::Observer>();
     is::<shmalloc::Slice>();
     is::<shmalloc::SliceMut>();
     is::<shmalloc::Error>();

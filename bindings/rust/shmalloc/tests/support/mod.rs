@@ -1,11 +1,15 @@
 //! Processes that really differ: the example `peer`, spoken to line by line.
 #![allow(dead_code)]
-use shmalloc::{Error, Status};
+pub mod board;
+
+use shmalloc::{Device, Error, Status, Stream};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::io::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{channel, Sender};
 
 /// An example of this crate, which `cargo test` builds beside the tests.
 pub fn example(name: &str) -> Command {
@@ -107,6 +111,23 @@ pub fn fails<T>(result: Result<T, Error>, status: Status) -> Error {
             error
         }
     }
+}
+
+/// A stream that does nothing before this is dropped.
+pub struct Held(Sender<()>);
+
+impl Held {
+    pub fn new(stream: &Stream) -> Held {
+        let (gate, opened) = channel();
+        stream.call(move || assert!(opened.recv().is_err())).unwrap();
+        Held(gate)
+    }
+}
+
+/// A device with streams that no other test of this process uses.
+pub fn device() -> Device {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    Device::host_streams(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A name for a shared object, for this process and use alone.
