@@ -5,10 +5,15 @@ import "C"
 
 import "unsafe"
 
-// Allocator is where storages come from. A nil *Allocator is the current one of the host in all methods but Close, Clone and MakeCurrent.
-type Allocator struct{ hold }
+// Allocator is where storages come from. A nil *Allocator is the current one of the host in all methods but Close, Clone, MakeCurrent and
+// those that only kind CACHING has.
+type Allocator struct {
+	hold
+	device Device
+}
 
-// AllocatorOptions are what an allocator is made of; nil and all zero: the best for sharing on the host.
+// AllocatorOptions are what an allocator is made of; nil and all zero: the best for sharing on the host. Of a device AllocatorKindDefault is
+// AllocatorKindCaching.
 type AllocatorOptions struct {
 	Kind        AllocatorKind
 	Name        string // for people, at most 63 bytes
@@ -30,8 +35,8 @@ type AllocatorInfo struct {
 	Capabilities CapabilityFlags
 }
 
-func newAllocator(p *C.shmalloc_allocator) *Allocator {
-	a := new(Allocator)
+func newAllocator(p *C.shmalloc_allocator, device Device) *Allocator {
+	a := &Allocator{device: device}
 	a.start(unsafe.Pointer(p), allocatorOwner)
 	return a
 }
@@ -41,6 +46,14 @@ func (a *Allocator) raw() *C.shmalloc_allocator {
 		return nil
 	}
 	return (*C.shmalloc_allocator)(a.pointer)
+}
+
+// where is the device of its memory.
+func (a *Allocator) where() Device {
+	if a == nil {
+		return DeviceHost
+	}
+	return a.device
 }
 
 // begin keeps the allocator for a call; a nil one needs no keeping.
@@ -85,7 +98,7 @@ func NewAllocator(o *AllocatorOptions) (*Allocator, error) {
 	if err := f.check(C.shmalloc_allocator_create(&params, &made, &f.err)); err != nil {
 		return nil, err
 	}
-	return newAllocator(made), nil
+	return newAllocator(made, o.Device), nil
 }
 
 // CurrentAllocator is the allocator that is used where none is named. Close it as any other: that only gives this hold back.
@@ -96,7 +109,7 @@ func CurrentAllocator(device Device) (*Allocator, error) {
 	if err := f.check(C.shmalloc_allocator_get_current(C.shmalloc_device(device), &found, &f.err)); err != nil {
 		return nil, err
 	}
-	return newAllocator(found), nil
+	return newAllocator(found, device), nil
 }
 
 // Clone is a second hold on the same allocator, with a Close of its own.
@@ -106,7 +119,7 @@ func (a *Allocator) Clone() (*Allocator, error) {
 	}
 	defer a.end()
 	C.shmalloc_allocator_retain(a.raw())
-	return newAllocator(a.raw()), nil
+	return newAllocator(a.raw(), a.device), nil
 }
 
 // MakeCurrent uses this allocator where none is named. ErrBusy: storages of the one before are live.
@@ -126,7 +139,15 @@ func (a *Allocator) NewStorage(size int, o *StorageOptions) (*Storage, error) {
 		return nil, err
 	}
 	defer a.end()
-	return createStorage(a.raw(), size, o)
+	if o == nil {
+		return createStorage(a.raw(), size, C.SHMALLOC_STREAM_DEFAULT, nil)
+	}
+	stream, err := o.Stream.on(a.where())
+	if err != nil {
+		return nil, err
+	}
+	defer o.Stream.end()
+	return createStorage(a.raw(), size, stream, o)
 }
 
 // Info describes the allocator.

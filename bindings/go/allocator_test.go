@@ -31,7 +31,7 @@ func TestAllocator(t *testing.T) {
 	fails(t, err, ErrNotFound)
 	_, err = NewAllocator(&AllocatorOptions{Config: "nonsense"})
 	fails(t, err, ErrInvalid)
-	_, err = NewAllocator(&AllocatorOptions{Device: NewDevice(DeviceTypeCUDA, 0)})
+	_, err = NewAllocator(&AllocatorOptions{Device: NewDevice(DeviceTypeVulkan, 0)})
 	fails(t, err, ErrUnsupported)
 	t.Setenv("SHMALLOC_CONF", "export_ttl_ms:70")
 	b := must(NewAllocator(&AllocatorOptions{Kind: AllocatorKindMap, Environment: true}))

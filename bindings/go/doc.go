@@ -11,12 +11,20 @@
 //	storage, err := shmalloc.ImportText(text, nil)      // the other process: the same memory
 //	_, err = storage.ReadAt(buffer, 0)
 //
+// A Device is where memory is: the host, or one with streams and events, which put work on it in order. Its allocators keep memory for
+// later by stream (AllocatorKindCaching), and its storages are made on a Stream:
+//
+//	stream, err := device.NewStream()
+//	storage, err := shmalloc.NewStorage(1<<20, &shmalloc.StorageOptions{Stream: stream})
+//	err = storage.QueueCopy(stream, 0, other, 0, shmalloc.All)
+//	err = stream.Synchronize()
+//
 // # Lifetime
 //
-// Storage, Allocator, Channel, View and ReadView have a Close, which gives their hold back at once. What is not closed is given back
-// some time after the garbage collector found it: finalizers only put the release on a list, and later calls work that off. Memory
-// outside of Go's heap does not make the collector run, so close what is large. A second Close does nothing, any other method then
-// answers ErrClosed. Close while another goroutine is inside a call takes effect when that call is over.
+// Storage, Allocator, Channel, View, ReadView, Stream, Event and Observer have a Close, which gives their hold back at once. What is not
+// closed is given back some time after the garbage collector found it: finalizers only put the release on a list, and later calls work
+// that off. Memory outside of Go's heap does not make the collector run, so close what is large. A second Close does nothing, any other
+// method then answers ErrClosed. Close while another goroutine is inside a call takes effect when that call is over.
 //
 // Go ends a process without the handlers that C runs at exit. Memory without a name goes with its processes all the same; a program that
 // makes objects with names (kinds MAP with MappedSharedMem, and MAP_REFCOUNTED) closes them, and ends by Exit.
@@ -30,6 +38,9 @@
 // # Threads
 //
 // All types may be used by several goroutines at once, except that one socket is for one Send and for one Receive at a time, which
-// net.UnixConn sees to. Calls that wait (channels, RunTorchManager) hold an operating system thread while they do; Send and Receive
-// over a socket do not.
+// net.UnixConn sees to. Calls that wait (channels, Synchronize, RunTorchManager) hold an operating system thread while they do; Send and
+// Receive over a socket do not.
+//
+// Functions that the library calls (SetLog, Observe, Stream.Call, AdoptOptions.Destroy) run on any thread, of the library's too. A panic in
+// one ends the program.
 package shmalloc

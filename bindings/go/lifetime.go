@@ -13,17 +13,28 @@ import (
 
 // An owner knows how a hold on something of the library's goes back: in a call of the user's, or in a finalizer, which may only do
 // what does not free, sleep or call back.
-type owner struct{ now, later func(unsafe.Pointer) }
+type owner struct {
+	now   func(unsafe.Pointer) error
+	later func(unsafe.Pointer)
+}
 
 func releaseDeferred(p unsafe.Pointer) { C.shmalloc_release_deferred(p) }
 
+// silent is a way back that has nothing to tell.
+func silent(give func(unsafe.Pointer)) func(unsafe.Pointer) error {
+	return func(p unsafe.Pointer) error {
+		give(p)
+		return nil
+	}
+}
+
 var (
 	storageOwner = &owner{
-		func(p unsafe.Pointer) { C.shmalloc_storage_release((*C.shmalloc_storage)(p)) }, releaseDeferred}
+		silent(func(p unsafe.Pointer) { C.shmalloc_storage_release((*C.shmalloc_storage)(p)) }), releaseDeferred}
 	allocatorOwner = &owner{
-		func(p unsafe.Pointer) { C.shmalloc_allocator_release((*C.shmalloc_allocator)(p)) }, releaseDeferred}
+		silent(func(p unsafe.Pointer) { C.shmalloc_allocator_release((*C.shmalloc_allocator)(p)) }), releaseDeferred}
 	channelOwner = &owner{
-		func(p unsafe.Pointer) { C.shmalloc_channel_release((*C.shmalloc_channel)(p)) }, releaseDeferred}
+		silent(func(p unsafe.Pointer) { C.shmalloc_channel_release((*C.shmalloc_channel)(p)) }), releaseDeferred}
 )
 
 // A hold is one reference of the library's, and the number of calls that use it now. It is the first field of all types that have one.
@@ -61,7 +72,8 @@ func (h *hold) done() {
 	runtime.KeepAlive(h)
 }
 
-// Close gives the hold back, at once or when the last call that uses it is over. Always nil; a second Close does nothing.
+// Close gives the hold back, at once or when the last call that uses it is over. A second Close does nothing. Always nil, but for a Stream or
+// an Event that the device would not take back.
 func (h *hold) Close() error {
 	for {
 		users := h.users.Load()
@@ -71,7 +83,7 @@ func (h *hold) Close() error {
 		if h.users.CompareAndSwap(users, users|closed) {
 			runtime.SetFinalizer(h, nil)
 			if users == 0 {
-				h.owner.now(h.pointer)
+				return h.owner.now(h.pointer)
 			}
 			return nil
 		}
@@ -92,15 +104,25 @@ func shmallocGoDrop(userdata C.uintptr_t) {
 	destroy, _ := handle.Value().(func())
 	handle.Delete()
 	if destroy != nil {
-		defer endIfPanics()
-		destroy()
+		inside(destroy)
 	}
 }
 
-// endIfPanics ends the program with the panic's text: frames of the library can't be unwound.
-func endIfPanics() {
-	if reason := recover(); reason != nil {
+// inside runs a function that the library called. Frames of the library can't be unwound, so a panic ends the program with its text, and
+// runtime.Goexit does too.
+func inside(do func()) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		reason := recover()
+		if reason == nil {
+			reason = "runtime.Goexit in a function that shmalloc called"
+		}
 		go panic(reason)
 		select {}
-	}
+	}()
+	do()
+	returned = true
 }

@@ -20,6 +20,7 @@ func SetLog(level LogLevel, listener func(level LogLevel, line string)) error {
 
 //export shmallocGoLog
 func shmallocGoLog(level C.int32_t, message *C.char, userdata C.uintptr_t) {
-	defer endIfPanics()
-	cgo.Handle(userdata).Value().(func(LogLevel, string))(LogLevel(level), C.GoString(message))
+	inside(func() {
+		cgo.Handle(userdata).Value().(func(LogLevel, string))(LogLevel(level), C.GoString(message))
+	})
 }

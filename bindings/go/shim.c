@@ -11,6 +11,12 @@ static int32_t visit(const shmalloc_object_info *object, void *userdata) {
   return shmallocGoVisit((shmalloc_object_info *)object, (uintptr_t)userdata);
 }
 
+static void work(void *userdata) { shmallocGoWork((uintptr_t)userdata); }
+
+static int32_t notice(const shmalloc_notice *what, void *userdata) {
+  return shmallocGoNotice((shmalloc_notice *)what, (uintptr_t)userdata);
+}
+
 shmalloc_status shmalloc_go_adopt(shmalloc_device device, shmalloc_address address, size_t size,
                                   const shmalloc_adopt_params *params, uintptr_t destroy, shmalloc_storage **out_storage,
                                   shmalloc_error *err) {
@@ -23,6 +29,20 @@ shmalloc_status shmalloc_go_set_log(shmalloc_log_level level, uintptr_t listener
 
 shmalloc_status shmalloc_go_walk(const char *prefix, uintptr_t visitor, shmalloc_error *err) {
   return shmalloc_machine_walk(prefix, visit, (void *)visitor, err);
+}
+
+shmalloc_status shmalloc_go_call(shmalloc_device device, shmalloc_stream stream, uintptr_t function, shmalloc_error *err) {
+  return shmalloc_stream_call(device, stream, work, (void *)function, err);
+}
+
+shmalloc_status shmalloc_go_observe(shmalloc_allocator *allocator, uint32_t kinds, uintptr_t observer, uint64_t *out_id,
+                                    shmalloc_error *err) {
+  return shmalloc_allocator_observe(allocator, kinds, notice, (void *)observer, drop, out_id, err);
+}
+
+shmalloc_status shmalloc_go_register(const shmalloc_backend *backend, uintptr_t userdata, shmalloc_destroy_fn destroy_fn,
+                                     shmalloc_device *out_device, shmalloc_error *err) {
+  return shmalloc_device_register(backend, (void *)userdata, destroy_fn, out_device, err);
 }
 
 shmalloc_status shmalloc_go_dlpack_export(shmalloc_storage *storage, const shmalloc_tensor *tensor, const int64_t *shape,

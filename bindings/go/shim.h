@@ -13,6 +13,13 @@ shmalloc_status shmalloc_go_adopt(shmalloc_device device, shmalloc_address addre
                                   shmalloc_error *err);
 shmalloc_status shmalloc_go_set_log(shmalloc_log_level level, uintptr_t listener, shmalloc_error *err);
 shmalloc_status shmalloc_go_walk(const char *prefix, uintptr_t visitor, shmalloc_error *err);
+shmalloc_status shmalloc_go_call(shmalloc_device device, shmalloc_stream stream, uintptr_t function, shmalloc_error *err);
+shmalloc_status shmalloc_go_observe(shmalloc_allocator *allocator, uint32_t kinds, uintptr_t observer, uint64_t *out_id,
+                                    shmalloc_error *err);
+
+/* `userdata` is whatever the user's functions take. */
+shmalloc_status shmalloc_go_register(const shmalloc_backend *backend, uintptr_t userdata, shmalloc_destroy_fn destroy_fn,
+                                     shmalloc_device *out_device, shmalloc_error *err);
 
 /* `tensor` without its two pointers, which come beside it. */
 shmalloc_status shmalloc_go_dlpack_export(shmalloc_storage *storage, const shmalloc_tensor *tensor, const int64_t *shape,

@@ -9,12 +9,13 @@ import (
 	"unsafe"
 )
 
-// Storage is some bytes that other processes can open.
+// Storage is some bytes that other processes can open, or memory of a device.
 type Storage struct{ hold }
 
 // StorageOptions are what a storage needs beyond its size; nil and all zero: the allocator's defaults.
 type StorageOptions struct {
-	Allocator  *Allocator  // nil: the current one of the host; one of kind MAP if something below can only be had there
+	Allocator  *Allocator  // nil: the current one of Stream's device, or the host; one of kind MAP if something below can only be had there
+	Stream     *Stream     // of the first use, and in whose order the memory goes back; nil: the default stream. Of the host: not looked at
 	Zeroed     bool        // new memory is all 0; without it, it holds what was there before
 	Isolated   bool        // pages and a descriptor of its own, for receivers that must not see its neighbours, or must not write
 	Alignment  uint64      // bytes, a power of two
@@ -64,18 +65,25 @@ func (s *Storage) begin() error {
 // for a named object or a descriptor; else an empty storage.
 func NewStorage(size int, o *StorageOptions) (*Storage, error) {
 	if o == nil {
-		return createStorage(nil, size, nil)
+		return createStorage(nil, size, C.SHMALLOC_STREAM_DEFAULT, nil)
 	}
 	allocator := o.Allocator
-	if allocator == nil && o.needsMap() {
-		mapper, err := mapAllocator()
+	if allocator == nil && (o.Stream.where() != DeviceHost || o.needsMap()) {
+		found, err := o.findAllocator()
 		if err != nil {
 			return nil, err
 		}
-		defer mapper.Close()
-		allocator = mapper
+		defer found.Close()
+		allocator = found
 	}
 	return allocator.NewStorage(size, o)
+}
+
+func (o *StorageOptions) findAllocator() (*Allocator, error) {
+	if device := o.Stream.where(); device != DeviceHost {
+		return CurrentAllocator(device)
+	}
+	return mapAllocator()
 }
 
 func (o *StorageOptions) needsMap() bool {
@@ -99,14 +107,14 @@ func mapAllocator() (*Allocator, error) {
 	return NewAllocator(&AllocatorOptions{Kind: AllocatorKindMap})
 }
 
-func createStorage(allocator *C.shmalloc_allocator, size int, o *StorageOptions) (*Storage, error) {
+func createStorage(allocator *C.shmalloc_allocator, size int, stream C.shmalloc_stream, o *StorageOptions) (*Storage, error) {
 	if size < 0 {
 		return nil, refused(StatusInvalid, "a size below 0")
 	}
 	f := newFrame()
 	defer f.done()
 	if o == nil {
-		err := f.check(C.shmalloc_storage_create(allocator, C.size_t(size), C.SHMALLOC_STREAM_DEFAULT, nil, &f.storage, &f.err))
+		err := f.check(C.shmalloc_storage_create(allocator, C.size_t(size), stream, nil, &f.storage, &f.err))
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +141,7 @@ func createStorage(allocator *C.shmalloc_allocator, size int, o *StorageOptions)
 			params.mapped |= C.SHMALLOC_MAPPED_FROMFD
 			params.fd = fds[0]
 		}
-		return f.check(C.shmalloc_storage_create(allocator, C.size_t(size), C.SHMALLOC_STREAM_DEFAULT, &params, &f.storage, &f.err))
+		return f.check(C.shmalloc_storage_create(allocator, C.size_t(size), stream, &params, &f.storage, &f.err))
 	}
 	var files []*os.File
 	if o.File != nil {
@@ -143,17 +151,6 @@ func createStorage(allocator *C.shmalloc_allocator, size int, o *StorageOptions)
 		return nil, err
 	}
 	return newStorage(f.storage), nil
-}
-
-// Find is the storage of this process that an address lies in, and how far into it.
-func Find(address uint64) (*Storage, int, error) {
-	f := newFrame()
-	defer f.done()
-	err := f.check(C.shmalloc_storage_find(C.SHMALLOC_DEVICE_HOST, C.shmalloc_address(address), &f.storage, &f.size, &f.err))
-	if err != nil {
-		return nil, 0, err
-	}
-	return newStorage(f.storage), int(f.size), nil
 }
 
 // Clone is a second hold on the same storage, with a Close of its own: for a goroutine that keeps it for a time of its own.
@@ -201,14 +198,31 @@ func (s *Storage) Address() uint64 {
 	return uint64(C.shmalloc_storage_address(s.raw()))
 }
 
-// Data is its first byte, for other C code; nil when it is empty or closed. It is good only as long as nobody closes, shares or destroys
-// the storage; a view forbids that, so prefer one.
+// Data is its first byte, for other C code; nil when it is empty, closed, or not for the host. It is good only as long as nobody closes,
+// shares or destroys the storage; a view forbids that, so prefer one.
 func (s *Storage) Data() unsafe.Pointer {
 	if !s.use() {
 		return nil
 	}
 	defer s.done()
 	return C.shmalloc_storage_data(s.raw())
+}
+
+// Device says where its memory is; the host when it is closed here.
+func (s *Storage) Device() Device {
+	info, _ := s.Info()
+	return info.Device
+}
+
+// RecordStream notes that another stream uses it, nil: the default stream: what is queued there when it is closed is done before anybody else
+// has the memory. The stream that it was made for needs no note, and on the host nothing does.
+func (s *Storage) RecordStream(stream *Stream) error {
+	on, err := stream.begin()
+	if err != nil {
+		return err
+	}
+	defer stream.end()
+	return s.call(func(f *frame) C.shmalloc_status { return C.shmalloc_storage_record_stream(s.raw(), on, &f.err) })
 }
 
 // Info is all that is known of it.

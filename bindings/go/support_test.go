@@ -21,7 +21,7 @@ var prefix = fmt.Sprintf("gotest%d", os.Getpid())
 // A role is what another process of a test does: this binary, started again, with one end of a socket pair.
 var roles = map[string]func(conn *net.UnixConn) error{
 	"mirror": mirror, "channel": answerChannel, "holder": holder, "sender": senderThatDies, "consumer": consume,
-	"exit": exitWithAName,
+	"exit": exitWithAName, "panic": callThat(func() { panic("out of luck") }), "goexit": callThat(runtime.Goexit),
 }
 
 func TestMain(m *testing.M) {
@@ -176,6 +176,16 @@ func get(t *testing.T, s *Storage, length int) string {
 	_, err := s.ReadAt(room, 0)
 	ok(t, err)
 	return string(room)
+}
+
+// elsewhere runs a function such that nothing of it is left on the stack, which the collector looks through.
+func elsewhere(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	<-done
 }
 
 // eventually waits for what the collector or another process does in its own time.

@@ -24,11 +24,12 @@ func unpin(access C.shmalloc_access) func(unsafe.Pointer) {
 
 // Giving a pin back never frees, so a finalizer may do it as it is.
 var (
-	readOwner  = &owner{unpin(C.SHMALLOC_ACCESS_READ), unpin(C.SHMALLOC_ACCESS_READ)}
-	writeOwner = &owner{unpin(C.SHMALLOC_ACCESS_WRITE), unpin(C.SHMALLOC_ACCESS_WRITE)}
+	readOwner  = &owner{silent(unpin(C.SHMALLOC_ACCESS_READ)), unpin(C.SHMALLOC_ACCESS_READ)}
+	writeOwner = &owner{silent(unpin(C.SHMALLOC_ACCESS_WRITE)), unpin(C.SHMALLOC_ACCESS_WRITE)}
 )
 
-// View is a view to write. ErrPermission: the memory is read-only here.
+// View is a view to write. ErrPermission: the memory is read-only here. ErrUnsupported, as with all that gives the bytes: it is a device's,
+// and not for the host.
 func (s *Storage) View() (*View, error) {
 	v := new(View)
 	if err := v.pin(s, C.SHMALLOC_ACCESS_WRITE, writeOwner); err != nil {
@@ -164,7 +165,11 @@ func (s *Storage) pin(access C.shmalloc_access) ([]byte, error) {
 		return nil, err
 	}
 	if f.data == nil {
-		return nil, nil
+		if f.size == 0 {
+			return nil, nil
+		}
+		C.shmalloc_storage_unpin(s.raw(), access)
+		return nil, refused(StatusUnsupported, "the host can't touch this memory of a device: copy from or to a storage of the host")
 	}
 	return unsafe.Slice((*byte)(f.data), int(f.size)), nil
 }
@@ -173,7 +178,25 @@ func (s *Storage) pin(access C.shmalloc_access) ([]byte, error) {
 const All = -1
 
 // Copy copies bytes of another storage, or of the same one, to an offset of this one. A storage that a peer truncates meanwhile is an error.
+// From and to memory of a device it is CopyOn with its default stream.
 func (s *Storage) Copy(offset int, source *Storage, sourceOffset, size int) error {
+	return s.copy(nil, 0, offset, source, sourceOffset, size)
+}
+
+// CopyOn is Copy in the order of a stream, and waits for it. The stream is of this storage's device, or of the source's if this one is the
+// host's; between storages of the host it is not looked at. Nil: the default stream. ErrUnsupported: no way leads from the one to the other.
+func (s *Storage) CopyOn(stream *Stream, offset int, source *Storage, sourceOffset, size int) error {
+	return s.copy(stream, 0, offset, source, sourceOffset, size)
+}
+
+// QueueCopy is CopyOn that does not wait: both storages are held until the stream has passed the copy, also when they are closed here. It waits
+// all the same on a device without CapabilityCall, and if one storage is the host's and a peer could cut it short: StorageStateSealed
+// (Isolated storages have it) and private ones (AllocatorKindDirect) do not wait.
+func (s *Storage) QueueCopy(stream *Stream, offset int, source *Storage, sourceOffset, size int) error {
+	return s.copy(stream, C.SHMALLOC_COPY_NON_BLOCKING, offset, source, sourceOffset, size)
+}
+
+func (s *Storage) copy(stream *Stream, flags C.uint32_t, offset int, source *Storage, sourceOffset, size int) error {
 	if offset < 0 || sourceOffset < 0 || size < All {
 		return refused(StatusInvalid, "an offset or a size below 0")
 	}
@@ -185,8 +208,13 @@ func (s *Storage) Copy(offset int, source *Storage, sourceOffset, size int) erro
 		return err
 	}
 	defer source.done()
+	on, err := stream.begin()
+	if err != nil {
+		return err
+	}
+	defer stream.end()
 	return s.call(func(f *frame) C.shmalloc_status {
-		return C.shmalloc_storage_copy(s.raw(), C.size_t(offset), source.raw(), C.size_t(sourceOffset), count,
-			C.SHMALLOC_STREAM_DEFAULT, 0, &f.err)
+		return C.shmalloc_storage_copy(s.raw(), C.size_t(offset), source.raw(), C.size_t(sourceOffset), count, on,
+			flags, &f.err)
 	})
 }
