@@ -31,6 +31,7 @@ RATIO = {
     "pool+random": MALLOC,
     "pool+across": MALLOC,
     "pool+threads": {"ours, one thread": faster("2", 1.9)},
+    "caching": {"tcmalloc, 32 KiB": times("17", 3.2)},
     "handover": {"bare ping-pong": times("3", 3.0), "torch fd": faster("3", 1_000), "raw fd": faster("3", 150)},
     "handover+again": {"bare ping-pong": times("8", 3.0)},
     "channel": {"bare ping-pong": times("3", 3.0)},
@@ -88,6 +89,15 @@ def own_goal(name: str, parameters: dict) -> Optional[Goal]:
         return Goal("7", 700, "≤ 0.7 µs")
     if name == "pool":
         return Goal("2", 12, "≤ 12 ns")
+    if name == "caching":
+        return Goal("17", 10, "≤ 10 ns")
+    if name == "caching+threads":
+        return Goal("18", 11, "≤ 11 ns")
+    if name == "caching+random":
+        limit = 25 if parameters["live"] <= 10_000 else 40 if parameters["live"] <= 100_000 else 80
+        return Goal("19", limit, f"≤ {limit} ns")
+    if name == "caching+streams":
+        return Goal("25", 50, "≤ 50 ns: 40 more than 17")
     if name == "stream":
         return Goal("4", 1e9 / 7e6, "≤ 143 ns: 7 million a second")
     if name == "second":
@@ -110,6 +120,9 @@ FACTS = {
     "descriptors of 64 storages": Goal("15", 0, "0"),
     "private memory each of 100000": Goal("28", 64, "≤ 64 bytes, with the control"),
     "private memory each of 10000 ": Goal("28", 65.5, "≤ 0.1 %, with the control"),
+    "event records of 10000 blocks": Goal("25", 10_000, "≤ 1 each"),
+    "event queries of 10000 blocks": Goal("25", 10_000, "≤ 1 each"),
+    "waits for the device of 10000 blocks": Goal("25", 0, "0"),
     "private memory of a thread": Goal("28", 65536, "≤ 64 KiB"),
 }
 
@@ -124,6 +137,10 @@ TITLES = {
     "pool+random": ("Goal 2: one of many live ones replaced by one of another size", "replacement"),
     "pool+threads": ("Goal 2: by two threads at once", "pair, of both threads' together"),
     "pool+across": ("Goal 2: made by one thread, given back by another", "storage"),
+    "caching": ("Goal 17: memory of a device by address, allocated and given back", "pair"),
+    "caching+threads": ("Goal 18: by two threads at once", "pair, of one thread"),
+    "caching+random": ("Goal 19: one of many live blocks replaced by one of another size", "replacement"),
+    "caching+streams": ("Goal 25: blocks that another stream used", "pair"),
     "handover": ("Goal 3: from process to process by a handle, both awake", "round trip"),
     "handover+again": ("Goal 8: the same storage again", "round trip"),
     "channel": ("Goal 3: from process to process by a channel, both awake", "round trip"),

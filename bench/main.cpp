@@ -126,5 +126,6 @@ int main(int argc, char **argv) {
   bench::measure_crash(options);
   bench::measure_many(options);
   bench::measure_copy(options);
+  bench::measure_caching(options);  // its devices last as long as the process
   return 0;
 }

@@ -10,6 +10,7 @@ By hand: meson setup build --buildtype=release && ninja -C build && bench/run.py
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -71,6 +72,15 @@ def command_of(options: argparse.Namespace) -> list:
     return command
 
 
+def environment(build: pathlib.Path) -> dict:
+    """Without a GPU the simulated driver stands for one, where it was built."""
+    simulated = [str(each / "tests/simulator") for each in (build, ROOT / "build/gcc") if (each / "tests/simulator/libcuda.so.1").exists()]
+    if not simulated or pathlib.Path("/dev/nvidiactl").exists():
+        return dict(os.environ)
+    path = ":".join([simulated[0], *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
+    return {"SHMALLOC_SIM_OPTIONS": "memory=4G", **os.environ, "LD_LIBRARY_PATH": path}
+
+
 def with_kept(comparisons: list, machine: dict, kept: pathlib.Path) -> list:
     """Judged by the noise, never by the outcome."""
     earlier = json.loads(kept.read_text())
@@ -86,7 +96,7 @@ def with_kept(comparisons: list, machine: dict, kept: pathlib.Path) -> list:
 
 def measured(options: argparse.Namespace) -> tuple:
     machine = machine_module.describe(ROOT, options.build, options.torch, shown_command(options))
-    run = subprocess.run(command_of(options), stdout=subprocess.PIPE, text=True)
+    run = subprocess.run(command_of(options), stdout=subprocess.PIPE, text=True, env=environment(options.build))
     machine["load after"] = machine_module.load()
     if run.returncode != 0:
         sys.exit(run.returncode)

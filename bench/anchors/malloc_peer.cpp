@@ -1,5 +1,6 @@
 // malloc of whatever library the loader was told to put first, timed for the benchmark program, which asks by lines on standard input:
-//   pairs SIZE N | threads SIZE THREADS N | random LIVE N | across SIZE N
+//   pairs SIZE N | threads SIZE THREADS N | random LIVE N | wide LIVE N | across SIZE N
+// random has 64 bytes to 8 KiB, wide 512 bytes to 2 MiB.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -42,7 +43,8 @@ int main() {
     } else {
       if (population == nullptr || population->live() != size) {
         population.reset();
-        population = std::make_unique<bench::Population<Malloc>>(size);
+        population = std::strcmp(what, "wide") == 0 ? std::make_unique<bench::Population<Malloc>>(size, 512, 12)
+                                                    : std::make_unique<bench::Population<Malloc>>(size);
       }
       result = population->replace(second);
     }

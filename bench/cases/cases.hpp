@@ -21,6 +21,7 @@ void measure_copy(Options &options);
 void measure_handle(Options &options);
 void measure_load(Options &options);
 void measure_pool(Options &options, Torch &torch);
+void measure_caching(Options &options);
 void measure_handover(Options &options, Torch &torch, Asked &python);
 void measure_resident(Options &options, Torch &torch);
 void measure_counted(Options &options);

@@ -1,4 +1,4 @@
-// Work for allocators of every make: `Api` has take(size) and give(pointer). The same code runs on storages and, in a child, on malloc.
+// Work for allocators of every make: `Api` has take(size), and give of what that returns. The same code runs on storages and, in a child, on malloc.
 #pragma once
 
 #include <algorithm>
@@ -49,15 +49,17 @@ double work_in_threads(std::size_t size, int threads, long n) {
 template <class Api>
 class Population {
  public:
-  explicit Population(std::size_t live) : sizes_(4096) {
-    // From 64 bytes to 8 KiB, as many from each doubling.
-    for (std::size_t &size : sizes_) size = static_cast<std::size_t>(64 * std::exp2(static_cast<double>(next() % 7001) / 1000));
+  // From `least` bytes on, as many from each doubling.
+  explicit Population(std::size_t live, std::size_t least = 64, unsigned doublings = 7) : sizes_(4096) {
+    for (std::size_t &size : sizes_)
+      size = static_cast<std::size_t>(static_cast<double>(least) *
+                                      std::exp2(static_cast<double>(next() % (1000 * doublings + 1)) / 1000));
     for (std::size_t index = 0; index < live; ++index) live_.push_back(Api::take(sizes_[index % sizes_.size()]));
   }
   Population(const Population &) = delete;
   Population &operator=(const Population &) = delete;
   ~Population() {
-    for (auto *each : live_) Api::give(each);
+    for (auto each : live_) Api::give(each);
   }
   std::size_t live() const { return live_.size(); }
 
@@ -65,7 +67,7 @@ class Population {
     const double begin = now_ns();
     for (long time = 0; time < n; ++time) {
       const std::uint64_t number = next();
-      auto *&chosen = live_[(number >> 32) * live_.size() >> 32];
+      auto &chosen = live_[(number >> 32) * live_.size() >> 32];
       Api::give(chosen);
       chosen = Api::take(sizes_[number % sizes_.size()]);
     }
