@@ -42,6 +42,14 @@ void *operator new(std::size_t size) { return get_or_throw(size); }
 void *operator new[](std::size_t size) { return get_or_throw(size); }
 void *operator new(std::size_t size, const std::nothrow_t & /*tag*/) noexcept { return get(size); }
 void *operator new[](std::size_t size, const std::nothrow_t & /*tag*/) noexcept { return get(size); }
+void *operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t & /*tag*/) noexcept {
+  const auto line = static_cast<std::size_t>(alignment);
+  void *probe = get(1);  // counted, and fails
+  std::free(probe);
+  return probe != nullptr ? std::aligned_alloc(line, (size + line - 1) / line * line) : nullptr;
+}
+void operator delete(void *memory, std::align_val_t /*alignment*/) noexcept { std::free(memory); }
+void operator delete(void *memory, std::size_t /*size*/, std::align_val_t /*alignment*/) noexcept { std::free(memory); }
 void operator delete(void *memory) noexcept { std::free(memory); }
 void operator delete[](void *memory) noexcept { std::free(memory); }
 void operator delete(void *memory, std::size_t /*size*/) noexcept { std::free(memory); }

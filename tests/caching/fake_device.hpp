@@ -100,6 +100,9 @@ class Machine {
     for (const auto &[address, size] : memory_) sizes.push_back(size);
     return sizes;
   }
+  // Around fork.
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
   // What must not have happened; "": nothing did.
   std::string violation() {
     const std::lock_guard lock(mutex_);

@@ -64,6 +64,18 @@ class Fixture {
   Caching<fake::Device> cache;
 };
 
+// Whether another thread waits for something.
+[[maybe_unused]] bool sleeps(pid_t thread) {
+  char path[64];
+  char state = 0;
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+  FILE *file = fopen(path, "re");
+  if (file == nullptr) return false;
+  const bool read = fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
+  fclose(file);
+  return read && state == 'S';
+}
+
 // The program for mutants takes the number of one; see mutant.hpp.
 [[maybe_unused]] void choose_mutant() {
 #ifdef SHMALLOC_CACHING_MUTANTS

@@ -41,6 +41,58 @@ void what_is_freed_is_used_again(void **) {
   assert_int_equal(at.machine.calls("allocate"), 1);
 }
 
+// Kept ones, as they are; large ones only for just their size.
+void small_blocks_serve_what_is_somewhat_smaller(void **) {
+  const struct {
+    std::uint64_t first, second;
+    bool again;
+  } cases[] = {{100 * kKiB, 100 * kKiB, true}, {100 * kKiB, 96 * kKiB, true},   {100 * kKiB, 95 * kKiB, false},
+               {96 * kKiB, 100 * kKiB, false}, {4096 + 512, 4096, true},        {2048, 1536, false},
+               {kMiB, kMiB - 512, false},      {kMiB + 512, kMiB - 512, false}, {5 * kMiB, 5 * kMiB - 512, false},
+               {5 * kMiB, 5 * kMiB, true}};
+  for (const auto &one : cases) {
+    Fixture at;
+    Block *block = at.allocate(one.first);
+    const Address address = block->address;
+    const std::uint64_t size = block->size;
+    at.free(block);
+    block = at.allocate(one.second);
+    assert_int_equal(block->address == address, one.again);
+    assert_int_equal(block->requested, one.second);
+    if (one.again) assert_int_equal(block->size, size);
+    assert_int_equal(at.numbers().allocated_bytes[0].current, block->size);
+    at.free(block);
+    assert_int_equal(at.numbers().allocated_bytes[0].current, 0);
+  }
+}
+
+// Small blocks that a thread keeps are merged before another segment is made, if they are many, or memory is short.
+void small_blocks_merge_when_that_is_worth_it(void **) {
+  Fixture at(64 * kMiB);
+  std::vector<Block *> blocks;
+  for (int i = 0; i < 4 * 2048; ++i) blocks.push_back(at.allocate(512 + 512 * (i % 4)));  // 10 MiB
+  const std::size_t before = at.machine.segments().size();
+  for (Block *block : blocks) at.free(block);
+  at.free(at.allocate(kMiB));
+  assert_int_equal(at.machine.segments().size(), before);  // the most part was not kept
+  Fixture tight(2 * kMiB);
+  blocks.clear();
+  for (int i = 0; i < 32; ++i) blocks.push_back(tight.allocate(64 * kKiB));
+  for (Block *block : blocks) tight.free(block);
+  const Block *all = tight.allocate(kMiB);
+  assert_int_equal(tight.cache.base_allocation(*all).size, 2 * kMiB);
+  assert_int_equal(tight.numbers().num_ooms, 0);
+  // Known from now on: the device is not asked again before.
+  const long asked = tight.machine.calls("allocate");
+  for (int round = 0; round < 5; ++round) {
+    blocks.clear();
+    for (int i = 0; i < 16; ++i) blocks.push_back(tight.allocate(64 * kKiB));
+    for (Block *block : blocks) tight.free(block);
+    tight.free(tight.allocate(kMiB - 512));
+  }
+  assert_int_equal(tight.machine.calls("allocate"), asked);
+}
+
 void neighbours_merge(void **) {
   for (const int order : {0, 1, 2, 3, 4, 5}) {
     Fixture at;
@@ -211,6 +263,8 @@ int main() {
       cmocka_unit_test(nothing_needs_no_block),
       cmocka_unit_test(small_and_large_have_segments_of_their_own),
       cmocka_unit_test(what_is_freed_is_used_again),
+      cmocka_unit_test(small_blocks_serve_what_is_somewhat_smaller),
+      cmocka_unit_test(small_blocks_merge_when_that_is_worth_it),
       cmocka_unit_test(neighbours_merge),
       cmocka_unit_test(kept_blocks_merge_before_the_device_is_asked),
       cmocka_unit_test(rests_are_split_off_by_the_rules),

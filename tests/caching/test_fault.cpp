@@ -89,15 +89,17 @@ void check(Fixture &at) {
   at.clean();
 }
 
-void observer(const shmalloc::caching::OutOfMemory & /*facts*/, const char *report, void * /*userdata*/) {
-  assert_non_null(report);
+std::int32_t observer(const shmalloc_notice *notice, void * /*userdata*/) {
+  assert_non_null(notice->report);
+  return 0;
 }
+constexpr std::uint32_t kAllNotices = SHMALLOC_NOTICE_MEMORY_LOW | SHMALLOC_NOTICE_OUT_OF_MEMORY;
 
 void every_call_of_the_device(void **) {
   long calls = 0;
   for (long nth = 1; nth == 1 || nth <= calls; ++nth) {
     Fixture at(44 * kMiB);
-    good(at.cache.add_observer(observer, nullptr));
+    good(at.cache.observe(kAllNotices, observer, nullptr, nullptr));
     at.machine.counting = &armed;
     at.machine.fail_nth(nth == 1 && calls == 0 ? 1000000 : nth);
     scenario(at);
@@ -116,7 +118,7 @@ void every_allocation(void **) {
   long all = 0;
   for (long nth = 0; nth <= all; ++nth) {
     Fixture at(44 * kMiB);
-    good(at.cache.add_observer(observer, nullptr));
+    good(at.cache.observe(kAllNotices, observer, nullptr, nullptr));
     at.machine.counting = &armed;
     allocations::arm(nth, nth);
     scenario(at);
@@ -146,6 +148,47 @@ void no_memory_at_all_for_tables(void **) {
   }
 }
 
+// The table of addresses can't grow, then not be made at all: addresses lead to blocks all the same.
+void no_memory_for_addresses(void **) {
+  constexpr int kBlocks = 700;
+  for (const bool made_before : {true, false}) {
+    Fixture at(44 * kMiB);
+    Block *blocks[kBlocks];
+    const auto all = [&] {
+      for (Block *&block : blocks) block = at.allocate(1024);
+    };
+    all();  // Their nodes are there from now on.
+    for (Block *block : blocks) at.free(block);
+    good(at.cache.empty_cache());
+    blocks[0] = at.allocate(1024);
+    if (made_before) good(at.cache.find(blocks[0]->address));
+    at.free(blocks[0]);
+    at.machine.counting = &armed;
+    allocations::arm(1, LONG_MAX);
+    all();
+    int seen = 0;
+    for (const Block *block : blocks) {
+      auto found = at.cache.find(block->address);
+      if (!found || *found != block) fail_msg("not found");
+      if (at.cache.find(block->address + 512)) fail_msg("found inside");
+      seen += at.cache.find_quickly(block->address) == block ? 1 : 0;
+    }
+    if (made_before ? seen < 200 || seen == kBlocks : seen != 0) fail_msg("%d were seen", seen);
+    for (int i = 0; i < kBlocks; i += 2) good(at.cache.free_at(blocks[i]->address, 0));
+    for (int i = 0; i < kBlocks; i += 2) bad(at.cache.free_at(blocks[i]->address, 0), SHMALLOC_STATUS_NOT_FOUND, "no block");
+    // What can't be noted is not freed.
+    for (int i = 1; i < kBlocks && !made_before; i += 2)
+      bad(at.cache.free_at(blocks[i]->address, 9), SHMALLOC_STATUS_NO_MEMORY, "no memory");
+    armed = false;
+    bad(at.cache.find(blocks[0]->address + 512), SHMALLOC_STATUS_NOT_FOUND, "no block");  // makes it
+    for (int i = 1; i < kBlocks; i += 2) {
+      assert_ptr_equal(at.cache.find_quickly(blocks[i]->address), blocks[i]);
+      good(at.cache.free_at(blocks[i]->address, 0));
+    }
+    check(at);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -153,6 +196,7 @@ int main() {
       cmocka_unit_test(every_call_of_the_device),
       cmocka_unit_test(every_allocation),
       cmocka_unit_test(no_memory_at_all_for_tables),
+      cmocka_unit_test(no_memory_for_addresses),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

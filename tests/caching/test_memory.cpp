@@ -3,18 +3,17 @@
 
 namespace {
 
-using shmalloc::caching::OutOfMemory;
-
 struct Told {
   int times = 0;
-  OutOfMemory facts;
+  shmalloc_notice notice;
   std::string report;
 };
-void note(const OutOfMemory &facts, const char *report, void *userdata) {
+std::int32_t note(const shmalloc_notice *notice, void *userdata) {
   auto *told = static_cast<Told *>(userdata);
   ++told->times;
-  told->facts = facts;
-  told->report = report;
+  told->notice = *notice;
+  told->report = notice->report;
+  return 0;
 }
 
 void cached_segments_make_room(void **) {
@@ -49,24 +48,34 @@ void segments_go_back_after_their_work(void **) {
 void the_report_tells_what_a_person_needs(void **) {
   Fixture at(100 * kMiB);
   Told told;
-  good(at.cache.add_observer(note, &told));
+  at.cache.introduce(7, 8);
+  good(at.cache.observe(SHMALLOC_NOTICE_OUT_OF_MEMORY, note, &told, nullptr));
   Block *blocks[10];
   for (Block *&block : blocks) block = at.allocate(10 * kMiB);
   for (int i = 0; i < 10; i += 2) at.share(blocks[i], 3);
   at.free(blocks[1]);
   at.allocate(3 * kMiB);
-  auto failed = at.cache.allocate(30 * kMiB, 0);
+  auto failed = at.cache.allocate(30 * kMiB - 1, 5);
   bad(failed, SHMALLOC_STATUS_NO_MEMORY, "30.00 MiB asked for");
   bad(failed, SHMALLOC_STATUS_NO_MEMORY, "largest free block 7.00 MiB");
   assert_int_equal(told.times, 1);
-  assert_int_equal(told.facts.requested, 30 * kMiB);
-  assert_int_equal(told.facts.largest_free(), 7 * kMiB);
-  assert_int_equal(told.facts.free(), 7 * kMiB);
-  assert_int_equal(told.facts.fragmentation(), 0);
-  assert_int_equal(told.facts.pools[1].segments, 10);
-  assert_int_equal(told.facts.allocated, 93 * kMiB);
+  assert_int_equal(told.notice.struct_size, sizeof told.notice);
+  assert_int_equal(told.notice.kind, SHMALLOC_NOTICE_OUT_OF_MEMORY);
+  assert_int_equal(told.notice.device, 7);
+  assert_int_equal(told.notice.allocator_id, 8);
+  assert_int_equal(told.notice.stream, 5);
+  assert_int_equal(told.notice.requested, 30 * kMiB - 1);
+  assert_int_equal(told.notice.rounded, 30 * kMiB);
+  assert_int_equal(told.notice.total, 100 * kMiB);
+  assert_int_equal(told.notice.available, 0);
+  assert_int_equal(told.notice.limit, 100 * kMiB);
+  assert_int_equal(told.notice.reserved, 100 * kMiB);
+  assert_int_equal(told.notice.allocated, 93 * kMiB);
+  assert_int_equal(told.notice.pending, 0);
+  assert_int_equal(told.notice.largest_free, 7 * kMiB);
+  assert_int_equal(told.notice.fragmentation, 0);
   for (const char *word : {"the fake device", "30.00 MiB", "largest free block has 7.00 MiB", "fragmentation", "small pool",
-                           "large pool", "100.00 MiB", "limit"}) {
+                           "large pool: 10 segments", "100.00 MiB", "limit", "7.00 MiB free"}) {
     if (strstr(told.report.c_str(), word) == nullptr) fail_msg("no \"%s\" in %s", word, told.report.c_str());
   }
   assert_int_equal(at.numbers().num_ooms, 1);
@@ -75,54 +84,15 @@ void the_report_tells_what_a_person_needs(void **) {
 void a_fragmented_pool_is_called_so(void **) {
   Fixture at(40 * kMiB);
   Told told;
-  good(at.cache.add_observer(note, &told));
+  good(at.cache.observe(SHMALLOC_NOTICE_OUT_OF_MEMORY, note, &told, nullptr));
   Block *blocks[8];
   for (Block *&block : blocks) block = at.allocate(5 * kMiB);
   for (int i = 0; i < 8; i += 2) at.free(blocks[i]);
   at.fails(10 * kMiB);
-  assert_int_equal(told.facts.free(), 20 * kMiB);
-  assert_int_equal(told.facts.largest_free(), 5 * kMiB);
-  assert_int_equal(told.facts.fragmentation(), 75);
+  assert_int_equal(told.notice.reserved - told.notice.allocated, 20 * kMiB);
+  assert_int_equal(told.notice.largest_free, 5 * kMiB);
+  assert_int_equal(told.notice.fragmentation, 75);
   assert_non_null(strstr(told.report.c_str(), "in pieces"));
-}
-
-void observers_hear_without_a_lock(void **) {
-  Fixture at(20 * kMiB);
-  good(at.cache.add_observer(
-      [](const OutOfMemory &, const char *, void *userdata) {
-        auto &cache = static_cast<Fixture *>(userdata)->cache;
-        good(cache.allocate(100, 0));
-        good(cache.empty_cache());
-      },
-      &at));
-  at.fails(30 * kMiB);
-  assert_int_equal(at.numbers().allocation[0].current, 1);
-}
-
-void callbacks_free_before_the_device_is_asked(void **) {
-  Fixture at(40 * kMiB);
-  struct Hoard {
-    Fixture *at;
-    Block *block;
-    int asked;
-  } hoard = {&at, at.allocate(20 * kMiB), 0};
-  good(at.cache.add_free_callback(
-      [](void *userdata) {
-        auto *own = static_cast<Hoard *>(userdata);
-        ++own->asked;
-        if (own->block == nullptr) return false;
-        own->at->free(own->block);
-        own->block = nullptr;
-        return true;
-      },
-      &hoard));
-  at.allocate(20 * kMiB);
-  assert_int_equal(hoard.asked, 1);
-  assert_int_equal(at.machine.calls("allocate"), 1);
-  at.allocate(20 * kMiB);
-  assert_int_equal(hoard.asked, 2);
-  for (int i = 1; i < 16; ++i) good(at.cache.add_free_callback([](void *) { return false; }, nullptr));
-  bad(at.cache.add_free_callback([](void *) { return false; }, nullptr), SHMALLOC_STATUS_NO_SPACE, "callbacks");
 }
 
 void the_fraction_is_a_limit(void **) {
@@ -218,8 +188,6 @@ int main() {
       cmocka_unit_test(segments_go_back_after_their_work),
       cmocka_unit_test(the_report_tells_what_a_person_needs),
       cmocka_unit_test(a_fragmented_pool_is_called_so),
-      cmocka_unit_test(observers_hear_without_a_lock),
-      cmocka_unit_test(callbacks_free_before_the_device_is_asked),
       cmocka_unit_test(the_fraction_is_a_limit),
       cmocka_unit_test(other_failures_are_told_at_once),
       cmocka_unit_test(empty_cache_gives_back_what_is_free),

@@ -104,13 +104,133 @@ void what_is_told_can_be_read_again(void **) {
   assert_int_equal(read(format({}).c_str(), settings).max_split, kUnlimited);
 }
 
+void one_key_is_told(void **) {
+  const Settings settings = read("max_split_size_mb:64,garbage_collection_threshold:0.25");
+  const char *const values[][2] = {
+      {"max_split_size_mb", "64"},          {"max_non_split_rounding_mb", "20"},
+      {"large_segment_size_mb", "20"},      {"garbage_collection_threshold", "0.25"},
+      {"per_process_memory_fraction", "1"}, {"backend", "native"},
+      {"expandable_segments", "False"},     {"release_lock_on_cudamalloc", "True"},
+  };
+  for (const auto &[key, value] : values) {
+    auto told = format_one(settings, key);
+    good(told);
+    assert_string_equal(told->c_str(), value);
+    good(parse({}, std::string(key) + ":" + value));  // .. as it can be set
+  }
+  auto divisions = format_one(settings, "roundup_power2_divisions");
+  good(divisions);
+  assert_non_null(strstr(divisions->c_str(), "[1:0,2:0,"));
+  for (const char *key : {"", "max_split", "max_split_size_mb ", "MAX_SPLIT_SIZE_MB"})
+    bad(format_one(settings, key), SHMALLOC_STATUS_NOT_FOUND, key);
+}
+
+shmalloc_caching_params fields() { return SHMALLOC_INIT(shmalloc_caching_params); }
+
+void fields_mean_what_keys_mean(void **) {
+  shmalloc_caching_params params = fields();
+  params.max_split_size = 200 * kMiB;
+  params.max_non_split_rounding = 32 * kMiB;
+  params.large_segment_size = 30 * kMiB;
+  params.garbage_collection_ppm = 800000;
+  params.memory_ppm = 500000;
+  for (int slot = 0; slot < 16; ++slot) params.roundup_divisions[slot] = slot < 4 ? 8 : 1;
+  auto set = parse(Settings(), params);
+  good(set);
+  const Settings same = read(
+      "max_split_size_mb:200,max_non_split_rounding_mb:32,large_segment_size_mb:30,roundup_power2_divisions:[1:8,16:0],"
+      "garbage_collection_threshold:0.8,per_process_memory_fraction:0.5");
+  assert_string_equal(format(*set).c_str(), format(same).c_str());
+  // 0 leaves a field as it is.
+  auto left = parse(*set, fields());
+  good(left);
+  assert_string_equal(format(*left).c_str(), format(same).c_str());
+  params = fields();
+  params.roundup_divisions[2] = 16;
+  auto one = parse(*set, params);
+  good(one);
+  assert_int_equal(one->divisions.of(1), 8);
+  assert_int_equal(one->divisions.of(2), 16);
+  assert_int_equal(one->divisions.of(3), 8);
+}
+
+void fields_can_be_set_to_nothing(void **) {
+  shmalloc_caching_params params = fields();
+  params.max_split_size = UINT64_MAX;
+  params.garbage_collection_ppm = UINT32_MAX;
+  params.memory_ppm = UINT32_MAX;
+  auto set = parse(read("max_split_size_mb:64,garbage_collection_threshold:0.5"), params);
+  good(set);
+  assert_int_equal(set->max_split, kUnlimited);
+  assert_true(set->collect_from == 0 && set->fraction == 0);
+  params = fields();
+  params.memory_ppm = 1000000;
+  params.garbage_collection_ppm = 1;
+  auto all = parse(*set, params);
+  good(all);
+  assert_true(all->fraction == 1 && all->collect_from == 1e-6);
+}
+
+void errors_name_the_field(void **) {
+  struct Wrong {
+    const char *field;
+    void (*set)(shmalloc_caching_params *params);
+  };
+  using Params = shmalloc_caching_params;
+  const Wrong wrong[] = {
+      {"max_split_size", [](Params *params) { params->max_split_size = 19 * kMiB; }},
+      {"max_split_size", [](Params *params) { params->max_split_size = 30 * kMiB + 1; }},
+      {"max_split_size", [](Params *params) { params->max_split_size = kMost; }},
+      {"max_split_size", [](Params *params) { params->max_split_size = UINT64_MAX - 1; }},
+      {"max_split_size",
+       [](Params *params) {
+         params->max_split_size = 40 * kMiB;
+         params->large_segment_size = 50 * kMiB;
+         params->max_non_split_rounding = 60 * kMiB;
+       }},
+      {"max_non_split_rounding", [](Params *params) { params->max_non_split_rounding = 19 * kMiB; }},
+      {"max_non_split_rounding", [](Params *params) { params->max_non_split_rounding = 30 * kMiB - 512; }},
+      {"max_non_split_rounding", [](Params *params) { params->large_segment_size = 50 * kMiB; }},
+      {"large_segment_size", [](Params *params) { params->large_segment_size = 10 * kMiB; }},
+      {"large_segment_size", [](Params *params) { params->large_segment_size = 11 * kMiB + 1; }},
+      {"large_segment_size", [](Params *params) { params->large_segment_size = UINT64_MAX; }},
+      {"garbage_collection_ppm", [](Params *params) { params->garbage_collection_ppm = 1000000; }},
+      {"garbage_collection_ppm", [](Params *params) { params->garbage_collection_ppm = UINT32_MAX - 1; }},
+      {"memory_ppm", [](Params *params) { params->memory_ppm = 1000001; }},
+      {"roundup_divisions", [](Params *params) { params->roundup_divisions[0] = 3; }},
+      {"roundup_divisions", [](Params *params) { params->roundup_divisions[15] = 65536; }},
+  };
+  Fixture at(1024 * kMiB, "max_split_size_mb:100");
+  const std::string before = format(at.cache.settings());
+  for (const Wrong &one : wrong) {
+    shmalloc_caching_params params = fields();
+    params.roundup_divisions[3] = 4;
+    params.memory_ppm = 500000;
+    one.set(&params);
+    bad(at.cache.configure(params), SHMALLOC_STATUS_INVALID, one.field);
+    assert_string_equal(format(at.cache.settings()).c_str(), before.c_str());  // all or none
+  }
+  // It counts at once.
+  shmalloc_caching_params params = fields();
+  params.roundup_divisions[0] = 4;
+  good(at.cache.configure(params));
+  assert_int_equal(at.allocate(4500)->size, 5120);
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
-      cmocka_unit_test(all_keys_are_read),         cmocka_unit_test(divisions_as_a_list),
-      cmocka_unit_test(errors_name_the_key),       cmocka_unit_test(a_wrong_text_changes_nothing),
-      cmocka_unit_test(nothing_is_reset_silently), cmocka_unit_test(what_is_told_can_be_read_again),
+      cmocka_unit_test(all_keys_are_read),
+      cmocka_unit_test(divisions_as_a_list),
+      cmocka_unit_test(errors_name_the_key),
+      cmocka_unit_test(a_wrong_text_changes_nothing),
+      cmocka_unit_test(nothing_is_reset_silently),
+      cmocka_unit_test(what_is_told_can_be_read_again),
+      cmocka_unit_test(one_key_is_told),
+      cmocka_unit_test(fields_mean_what_keys_mean),
+      cmocka_unit_test(fields_can_be_set_to_nothing),
+      cmocka_unit_test(errors_name_the_field),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

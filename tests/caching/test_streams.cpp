@@ -151,6 +151,26 @@ void memory_can_be_had_in_a_capture(void **) {
   at.clean();
 }
 
+// Only the one who captures knows of it.
+void a_capture_that_is_told_of_counts(void **) {
+  Fixture at(40 * kMiB);
+  at.cache.begin_capture();
+  at.cache.begin_capture();
+  Block *block = at.allocate(20 * kMiB, 1);
+  at.share(block, 2);
+  at.free(block);
+  for (int i = 0; i < 2; ++i) {
+    at.machine.finish(2);
+    at.fails(30 * kMiB, 1);
+    bad(at.cache.empty_cache(), SHMALLOC_STATUS_BUSY, "captured");
+    for (const char *call : {"record", "done", "synchronize"}) assert_int_equal(at.machine.calls(call), 0);
+    if (i == 0) at.cache.end_capture();
+  }
+  at.cache.end_capture();
+  at.allocate(30 * kMiB, 1);
+  at.clean();
+}
+
 // Without events a block waits, and the wait for the whole device counts.
 void without_events_nothing_is_lost(void **) {
   for (const char *call : {"create_event", "record", "done"}) {
@@ -223,6 +243,154 @@ void a_wait_ends_no_later_use(void **) {
   at.clean();
 }
 
+// Free and pending parts of one segment: together they are as young as the youngest.
+void what_is_merged_is_as_young_as_its_youngest_part(void **) {
+  for (const bool pending_first : {false, true}) {
+    Fixture at(20 * kMiB);
+    Block *parts[2] = {at.allocate(9 * kMiB, 1), at.allocate(11 * kMiB, 1)};
+    Block *pending = parts[pending_first ? 0 : 1];
+    Block *later = parts[pending_first ? 1 : 0];
+    at.share(pending, 2);
+    at.free(pending);
+    at.machine.after_synchronize = [&] {
+      at.machine.after_synchronize = nullptr;
+      at.use(later, 1);
+      at.free(later);
+      at.machine.refuse("done");  // The other part waits until the wait for the device counts.
+      at.put_back();
+    };
+    at.fails(12 * kMiB, 3);
+    at.clean();
+    at.allocate(12 * kMiB, 3);  // after the next wait
+    at.clean();
+  }
+}
+
+// What is freed, and split, while others wait for the device.
+void a_rest_is_as_young_as_the_whole(void **) {
+  Fixture at(20 * kMiB);
+  Block *block = at.allocate(20 * kMiB, 1);
+  at.machine.after_synchronize = [&] {
+    at.machine.after_synchronize = nullptr;
+    at.use(block, 1);
+    at.free(block);
+    at.put_back();
+    at.allocate(9 * kMiB, 1);
+  };
+  at.fails(10 * kMiB, 3);
+  at.clean();
+}
+
+// Free in a segment that is in use: it can be lent, but not before work of its own stream is done.
+void a_block_that_was_freed_later_is_not_lent(void **) {
+  Fixture at(20 * kMiB);
+  at.allocate(9 * kMiB, 1);
+  Block *block = at.allocate(11 * kMiB, 1);
+  at.machine.after_synchronize = [&] {
+    at.machine.after_synchronize = nullptr;
+    at.use(block, 1);
+    at.free(block);
+  };
+  at.fails(10 * kMiB, 3);
+  at.clean();
+  at.allocate(10 * kMiB, 3);
+  at.clean();
+}
+
+// Its other users are done, its own stream is not.
+void a_block_that_waited_is_as_old_as_its_free(void **) {
+  Fixture at(20 * kMiB);
+  Block *block = at.allocate(20 * kMiB, 1);
+  at.machine.after_synchronize = [&] {
+    at.machine.after_synchronize = nullptr;
+    at.use(block, 1);
+    at.share(block, 2);
+    at.free(block);
+    at.machine.finish(2);
+  };
+  at.fails(10 * kMiB, 3);
+  at.clean();
+}
+
+// Small or large, kept by this thread or not: what is free serves its own stream.
+void blocks_serve_their_own_stream(void **) {
+  for (const std::uint64_t size : {std::uint64_t{1000}, 5 * kMiB, 50 * kMiB}) {
+    Fixture at;
+    Block *own = at.allocate(size, 2);
+    at.free(own);  // The thread used stream 2 last, then frees what is of stream 1.
+    Block *block = at.allocate(size, 1);
+    own = at.allocate(size, 2);
+    at.use(block, 1);
+    at.free(block);
+    for (int i = 0; i < 3; ++i) at.allocate(size, 2);
+    at.clean();
+    at.allocate(size, 1);
+    Block *other = at.allocate(size, 1);
+    at.use(other, 1);
+    at.free(other);
+    at.allocate(size, 3);
+    at.clean();
+  }
+}
+
+// What waited is kept by those who may use it at once.
+void a_block_that_waited_goes_home(void **) {
+  Fixture at;
+  at.free(at.allocate(5000, 3));
+  Block *block = at.allocate(5000, 1);
+  at.use(block, 1);
+  at.share(block, 2);
+  at.free(block);
+  at.machine.finish(2);
+  for (int i = 0; i < 3; ++i) at.allocate(5000, 3);
+  at.clean();
+}
+
+// A free by address may come from another stream.
+void a_free_by_address_waits_for_its_stream(void **) {
+  Fixture at;
+  Block *block = at.allocate(5000, 1);
+  const Address address = block->address;
+  at.use(block, 2);
+  good(at.cache.find(address));
+  good(at.cache.free_at(address, 2));
+  assert_int_not_equal(at.allocate(5000, 1)->address, address);
+  at.clean();
+  at.machine.finish(2);
+  assert_int_equal(at.allocate(5000, 1)->address, address);
+  // One that has uses and is freed on its own stream.
+  block = at.allocate(5000, 1);
+  at.share(block, 2);
+  good(at.cache.free_at(block->address, SHMALLOC_STREAM_OWN));
+  at.allocate(5000, 1);
+  at.clean();
+}
+
+void nothing_is_collected_in_a_capture(void **) {
+  Fixture at(200 * kMiB, "garbage_collection_threshold:0.3");
+  at.free(at.allocate(100 * kMiB, 1));
+  at.machine.capture(1, true);
+  at.allocate(20 * kMiB, 2);
+  at.clean();
+  assert_int_equal(at.machine.calls("synchronize"), 0);
+  at.machine.capture(1, false);
+  at.allocate(30 * kMiB, 2);
+  assert_int_equal(at.machine.calls("synchronize"), 1);
+  at.clean();
+}
+
+void the_end_waits_for_the_device(void **) {
+  fake::Machine machine(100 * kMiB);
+  {
+    Caching<fake::Device> cache{fake::Device(machine)};
+    auto block = cache.allocate(5000, 1);
+    good(block);
+    machine.launch(1, (*block)->address, (*block)->size);
+  }
+  assert_string_equal(machine.violation().c_str(), "");
+  assert_int_equal(machine.used(), 0);
+}
+
 }  // namespace
 
 int main() {
@@ -237,10 +405,20 @@ int main() {
       cmocka_unit_test(only_the_oldest_event_of_a_stream_is_asked),
       cmocka_unit_test(in_a_capture_events_wait),
       cmocka_unit_test(memory_can_be_had_in_a_capture),
+      cmocka_unit_test(a_capture_that_is_told_of_counts),
       cmocka_unit_test(without_events_nothing_is_lost),
       cmocka_unit_test(an_event_that_can_be_recorded_later_is),
       cmocka_unit_test(a_wait_counts_for_what_was_freed_before),
       cmocka_unit_test(a_wait_ends_no_later_use),
+      cmocka_unit_test(what_is_merged_is_as_young_as_its_youngest_part),
+      cmocka_unit_test(a_rest_is_as_young_as_the_whole),
+      cmocka_unit_test(a_block_that_was_freed_later_is_not_lent),
+      cmocka_unit_test(a_block_that_waited_is_as_old_as_its_free),
+      cmocka_unit_test(blocks_serve_their_own_stream),
+      cmocka_unit_test(a_block_that_waited_goes_home),
+      cmocka_unit_test(a_free_by_address_waits_for_its_stream),
+      cmocka_unit_test(nothing_is_collected_in_a_capture),
+      cmocka_unit_test(the_end_waits_for_the_device),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

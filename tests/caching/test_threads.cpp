@@ -166,6 +166,44 @@ void allocators_end_before_threads(void **) {
   }
 }
 
+// One after the other, in turns: first, second, first, ..
+template <class First, class Second>
+void in_turns(int turns, First first, Second second) {
+  std::atomic<int> turn{0};
+  const auto half = [&turn, turns](int from, auto act) {
+    for (int mine = from; mine < turns; mine += 2) {
+      while (turn < mine) std::this_thread::yield();
+      act();
+      ++turn;
+    }
+    while (turn < turns) std::this_thread::yield();  // With what it keeps it stays.
+  };
+  std::thread other([&] { half(1, second); });
+  half(0, first);
+  other.join();
+}
+
+void two_threads_get_a_block_each_in_the_end(void **) {
+  Fixture at;
+  const auto use_one = [&at] { at.free(at.allocate(50 * kMiB)); };
+  in_turns(40, use_one, use_one);
+  assert_int_equal(at.machine.calls("allocate"), 2);
+  // Where there is room for one it goes to and fro.
+  Fixture small(60 * kMiB);
+  const auto use_the_one = [&small] { small.free(small.allocate(50 * kMiB)); };
+  in_turns(40, use_the_one, use_the_one);
+  assert_int_equal(small.machine.used(), 50 * kMiB);
+  assert_int_equal(small.machine.calls("allocate"), 2);  // once more in vain
+}
+
+void what_another_thread_frees_is_enough(void **) {
+  Fixture at;
+  Block *block = nullptr;
+  in_turns(
+      40, [&] { block = at.allocate(50 * kMiB); }, [&] { at.free(block); });
+  assert_int_equal(at.machine.calls("allocate"), 1);
+}
+
 }  // namespace
 
 int main() {
@@ -179,6 +217,8 @@ int main() {
       cmocka_unit_test(with_collection),
       cmocka_unit_test(what_a_thread_keeps_is_taken_from_it),
       cmocka_unit_test(allocators_end_before_threads),
+      cmocka_unit_test(two_threads_get_a_block_each_in_the_end),
+      cmocka_unit_test(what_another_thread_frees_is_enough),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -70,7 +70,8 @@ void a_block_of_the_other_pool_is_taken(void **) {
   assert_non_null(large);
   Fixture mixed(20 * kMiB);
   Block *big = mixed.allocate(9 * kMiB);
-  const Block *small = mixed.allocate(1000);
+  Block *small = mixed.allocate(1000);
+  assert_int_equal(small->size, 1024);
   assert_int_equal(mixed.cache.base_allocation(*small).address, mixed.cache.base_allocation(*big).address);
   auto found = mixed.cache.find(small->address);
   good(found);
@@ -82,6 +83,11 @@ void a_block_of_the_other_pool_is_taken(void **) {
     good(again);
     assert_ptr_equal(*again, *block);
   }
+  // No thread keeps it, and with it the large segment.
+  Fixture lent(20 * kMiB);
+  lent.allocate(9 * kMiB);
+  lent.free(lent.allocate(1000));
+  assert_int_equal(lent.numbers().inactive_split_bytes[0].current, 11 * kMiB);
   Fixture tight(2 * kMiB);
   tight.allocate(512);
   assert_true(tight.allocate(kMiB + 512)->size >= kMiB + 512);
@@ -136,17 +142,6 @@ void events_that_are_not_done_are_waited_for(void **) {
   at.clean();
 }
 
-bool sleeps(pid_t thread) {
-  char path[64];
-  char state = 0;
-  snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
-  FILE *file = fopen(path, "re");
-  if (file == nullptr) return false;
-  const bool read = fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
-  fclose(file);
-  return read && state == 'S';
-}
-
 // Another thread is making a segment that will have room for both: by the limit there can be no second one.
 void a_segment_that_is_being_made_is_waited_for(void **) {
   Fixture at(40 * kMiB, "per_process_memory_fraction:0.5");
@@ -160,13 +155,14 @@ void a_segment_that_is_being_made_is_waited_for(void **) {
   };
   std::thread other([&] { at.allocate(9 * kMiB); });
   while (!in_call) std::this_thread::yield();
-  // Whoever asks for memory calls back before he tries to get it.
-  good(at.cache.add_free_callback(
-      [](void *userdata) {
+  // Whoever asks for memory tells observers before he tries to get it.
+  good(at.cache.observe(
+      SHMALLOC_NOTICE_MEMORY_LOW,
+      [](const shmalloc_notice *, void *userdata) {
         static_cast<std::atomic<bool> *>(userdata)->store(true);
-        return false;
+        return 0;
       },
-      &trying));
+      &trying, nullptr));
   auto got = at.cache.allocate(9 * kMiB, 0);
   tried = true;
   other.join();

@@ -186,8 +186,7 @@ Result<void> BlockCache::free_at_slowly(Address address, Stream stream) {
   ThreadCache *own = cache(block->stream);
   const std::lock_guard lock(mutex_);
   if (!block->live.load(std::memory_order_relaxed) || block->address != address) return not_found(address);  // by now
-  if (stream != SHMALLOC_STREAM_OWN && stream != block->stream && !mutant(69))
-    SHMALLOC_CHECK(uses_.add(block, stream));
+  if (stream != SHMALLOC_STREAM_OWN && stream != block->stream && !mutant(69)) SHMALLOC_CHECK(uses_.add(block, stream));
   take_back(block, own != nullptr && own->home == block->segment->home ? own : nullptr);
   return {};
 }
@@ -200,8 +199,7 @@ Result<Block *> BlockCache::find(Address address) {
 
 Result<Block *> BlockCache::live_at(Address address) {
   Block *block = middle_.at(address);
-  if (block == nullptr || !block->live.load(std::memory_order_relaxed))
-    return not_found(address);
+  if (block == nullptr || !block->live.load(std::memory_order_relaxed)) return not_found(address);
   return block;
 }
 

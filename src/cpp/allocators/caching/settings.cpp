@@ -244,8 +244,7 @@ Result<Settings> parse(const Settings &settings, const shmalloc_caching_params &
   } else {
     SHMALLOC_CHECK(set_size("max_split_size", kSplit, params.max_split_size, kMiB, &changed.max_split));
   }
-  SHMALLOC_CHECK(
-      set_size("max_non_split_rounding", kRounding, params.max_non_split_rounding, kMiB, &changed.non_split_rounding));
+  SHMALLOC_CHECK(set_size("max_non_split_rounding", kRounding, params.max_non_split_rounding, kMiB, &changed.non_split_rounding));
   SHMALLOC_CHECK(set_size("large_segment_size", "whole MiB, more than 10", params.large_segment_size, kOwnSegment + kMiB,
                           &changed.large_segment));
   if (changed.max_split < changed.large_segment) return bad_field("max_split_size", kSplit, changed.max_split);
@@ -253,8 +252,8 @@ Result<Settings> parse(const Settings &settings, const shmalloc_caching_params &
     return bad_field("max_non_split_rounding", kRounding, changed.non_split_rounding);
   SHMALLOC_CHECK(set_part("garbage_collection_ppm", "millionths, less than 1000000, or UINT32_MAX for never",
                           params.garbage_collection_ppm, 999999, &changed.collect_from));
-  SHMALLOC_CHECK(set_part("memory_ppm", "millionths, at most 1000000, or UINT32_MAX for none", params.memory_ppm, 1000000,
-                          &changed.fraction));
+  SHMALLOC_CHECK(
+      set_part("memory_ppm", "millionths, at most 1000000, or UINT32_MAX for none", params.memory_ppm, 1000000, &changed.fraction));
   for (int slot = 0; slot < Divisions::kSlots; ++slot) {
     const std::uint32_t divisions = params.roundup_divisions[slot];
     if (divisions == 0) continue;
