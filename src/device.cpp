@@ -126,6 +126,9 @@ shmalloc_status shmalloc_stream_call(shmalloc_device device, shmalloc_stream str
                                      shmalloc_error *err) {
   return on_stream(device, stream, err, [&](device::Device &on) -> Result<void> {
     if (fn == nullptr) return missing("fn");
+    SHMALLOC_TRY(captured, on.capturing(stream));
+    if (captured)
+      return fail(SHMALLOC_STATUS_BUSY, 0, "the stream is being captured: a function would run once for each launch, and not now");
     return on.call(stream, fn, userdata);
   });
 }

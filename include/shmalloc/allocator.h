@@ -257,7 +257,7 @@ typedef struct shmalloc_notice {
 } shmalloc_notice;
 
 /** Hears of something. Runs on the thread whose call it is, on several at once, with no lock held, and may call shmalloc, but not
- *  shmalloc_allocator_unobserve of itself. Must not unwind. Its answer counts for MEMORY_LOW: 1 if it gave memory back. */
+ *  shmalloc_allocator_unobserve of itself. What its own calls cause it does not hear of. Must not unwind. Its answer counts for MEMORY_LOW: 1 if it gave memory back. */
 typedef int32_t (*shmalloc_observer_fn)(const shmalloc_notice *notice, void *userdata);
 
 /** @brief Hear what happens in an allocator.
@@ -275,7 +275,7 @@ SHMALLOC_API shmalloc_status shmalloc_allocator_observe(shmalloc_allocator *allo
 /** @brief Hear no more. When this returns, no call to the observer runs any more, and its destroy_fn has run.
  *  @param allocator (borrowed)
  *  @param id that shmalloc_allocator_observe gave
- *  @return OK; NOT_FOUND; BUSY: called by the observer itself.  Threading: any. Call: wait +cb. Since: 0.1 */
+ *  @return OK; NOT_FOUND; BUSY: called by the observer itself, or by one that the observer waits for.  Threading: any. Call: wait +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_allocator_unobserve(shmalloc_allocator *allocator, uint64_t id, shmalloc_error *err);
 
 #ifdef __cplusplus

@@ -45,7 +45,7 @@ typedef uint64_t shmalloc_stream;
 #define SHMALLOC_STREAM_OWN \
   0xffffffffffffffffULL /**< the one that the memory was made for, where a call says that it may be given */
 
-/** An event of a device (a CUevent, as a number); 0 is none. */
+/** An event that shmalloc_event_create made; 0 is none. */
 typedef uint64_t shmalloc_event;
 
 /** Of every timeout and time to live: what is usual there, no end, no time at all. Positive numbers are nanoseconds. */

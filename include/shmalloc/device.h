@@ -139,7 +139,7 @@ typedef void (*shmalloc_work_fn)(void *userdata);
  *  @param stream of the device
  *  @param fn (retained) until it has run
  *  @param userdata (retained)(nullable) passed to fn
- *  @return OK: queued.  Threading: any. Call: work. Since: 0.1 */
+ *  @return OK: queued; BUSY: the stream is being captured.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_stream_call(shmalloc_device device, shmalloc_stream stream, shmalloc_work_fn fn,
                                                   void *userdata, shmalloc_error *err);
 

@@ -35,6 +35,9 @@ typedef enum shmalloc_stat_pool {
  *  SHARED carves storages out of few segments, LARGE ones: pending is there also what other processes hold, inactive_split what is free in
  *  segments. Its threads keep some free blocks ready, which count as used in the peaks, so those are that much too high at most; SMALL is
  *  what shares a unit of 16 KiB with others.
+ *  CACHING: segments are the device's. Its threads keep some free blocks ready: these are neither active nor inactive_split, but count in the
+ *  peaks of allocation and active; the peak of requested_bytes is that of allocated_bytes; with several threads peaks of bytes may be that much
+ *  too high as well. Pending is what waits for streams.
  *  Numbers are exact, not sampled. While other threads allocate, those of one answer may be of slightly different moments. */
 typedef struct shmalloc_statistics {
   size_t struct_size;

@@ -2,6 +2,7 @@
 import contextlib
 import ctypes
 import gc
+import itertools
 import os
 import pickle
 import re
@@ -11,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -134,6 +136,33 @@ class Peer:
     def shut(self):
         self.control.close()
         self.link.close()
+
+
+def new_device():
+    """A device with streams that no other test of this process uses."""
+    return shmalloc.Device.host_streams(next(_indices))
+
+
+_indices = itertools.count()
+
+
+class Gate:
+    """From here on nothing on the stream is done, until the `with` is over."""
+
+    def __init__(self, stream):
+        self.reached, self.opened = threading.Event(), threading.Event()
+        stream.call(self._wait)
+        assert self.reached.wait(LIMIT)
+
+    def _wait(self):
+        self.reached.set()
+        self.opened.wait(LIMIT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.opened.set()
 
 
 class Case(unittest.TestCase):

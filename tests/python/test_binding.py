@@ -24,7 +24,7 @@ class Tables(unittest.TestCase):
     def test_enums_name_every_constant(self):
         kinds = {'STATUS': 'Status', 'ALLOCATOR_KIND': 'Kind', 'DEVICE_TYPE': 'DeviceType', 'LOG_LEVEL': 'LogLevel',
                  'ACCESS': 'Access', 'HANDLE_FORMAT': 'Format', 'HANDLE_ROUTE': 'Route', 'OBJECT_MAKER': 'Maker', 'MAPPED': 'Mapped',
-                 'STORAGE_STATE': 'State', 'CAPABILITY': 'Capability', 'TRIM': 'Trim', 'OBJECT': 'ObjectState',
+                 'STORAGE_STATE': 'State', 'CAPABILITY': 'Capability', 'TRIM': 'Trim', 'NOTICE': 'Notices', 'OBJECT': 'ObjectState',
                  'STAT_POOL': 'StatPool', 'RESET': 'Reset', 'HISTORY': 'History', 'SNAPSHOT_FORMAT': 'SnapshotFormat', 'TENSOR': 'TensorState'}
         for prefix, name in kinds.items():
             prefix = f'SHMALLOC_{prefix}_'

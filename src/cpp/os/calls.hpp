@@ -69,7 +69,7 @@ struct Calls {
   int (*block_signals)(int how, const sigset_t *set, sigset_t *before);       // pthread_sigmask, which can't fail
   int (*aligned_alloc)(void **out, std::size_t alignment, std::size_t size);  // posix_memalign
   int (*thread_create)(pthread_t *out, const pthread_attr_t *attributes, void *(*function)(void *), void *argument);
-  int (*atfork)(void (*prepare)(), void (*parent)(), void (*child)());        // pthread_atfork
+  int (*atfork)(void (*prepare)(), void (*parent)(), void (*child)());  // pthread_atfork
 };
 
 extern Calls calls;

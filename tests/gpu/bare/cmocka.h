@@ -47,7 +47,8 @@ static inline void bare_equal(const char *file, int line, uint64_t a, uint64_t b
 #define assert_null(a) bare_equal(__FILE__, __LINE__, (uintptr_t)(a), 0, 1)
 #define assert_non_null(a) bare_equal(__FILE__, __LINE__, (uintptr_t)(a), 0, 0)
 #define assert_string_equal(a, b) (strcmp(a, b) == 0 ? (void)0 : bare_fail(__FILE__, __LINE__, "\"%s\" and \"%s\"", a, b))
-#define assert_memory_equal(a, b, size) (memcmp(a, b, size) == 0 ? (void)0 : bare_fail(__FILE__, __LINE__, "%s and %s differ", #a, #b))
+#define assert_memory_equal(a, b, size) \
+  (memcmp(a, b, size) == 0 ? (void)0 : bare_fail(__FILE__, __LINE__, "%s and %s differ", #a, #b))
 
 static inline int bare_run(const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup, CMFixtureFunction teardown) {
   void *group = NULL;

@@ -88,7 +88,8 @@ class Bins {
 struct Home {
   explicit Home(Stream of) : stream(of) {}
   const Stream stream;
-  Bins bins[2];  // of small and of large segments
+  Bins bins[2];           // of small and of large segments
+  std::uint64_t out = 0;  // blocks that are in no bin: nobody asks after a stream that has none, it may be gone
   Home *next = nullptr;
 };
 

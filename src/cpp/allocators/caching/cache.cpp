@@ -215,6 +215,7 @@ bool BlockCache::capturing() {
   if (captures_.load(std::memory_order_relaxed) > 0 && !mutant(54)) return true;
   if (!description_.captures) return false;
   for (const Home *home = middle_.homes(); home != nullptr && !mutant(52); home = home->next) {
+    if (home->out == 0) continue;
     auto captured = calls_.capturing(home->stream);
     if (captured && *captured) return true;
   }

@@ -65,7 +65,8 @@ class BlockCache {
   // The common path: NULL, and nothing done, if this thread has nothing ready.
   Block *allocate_quickly(std::uint64_t size, Stream stream) {
     ThreadCache *own = own_thread_caches;
-    if (size - 1 >= kLargestKept || own == nullptr || own->allocator_id != id_ || (own->stream != stream && !mutant(65))) [[unlikely]]
+    if (size - 1 >= kLargestKept || own == nullptr || own->allocator_id != id_ || (own->stream != stream && !mutant(65)))
+        [[unlikely]]
       return nullptr;
     const std::uint64_t rounded = Divisions(divisions_.load(std::memory_order_relaxed)).round(size);
     const std::uint32_t index = class_of(rounded);
@@ -125,8 +126,7 @@ class BlockCache {
   }
   bool free_at_quickly(Address address, Stream stream) {
     Block *block = find_quickly(address);
-    return block != nullptr && (stream == SHMALLOC_STREAM_OWN || stream == block->stream || mutant(68)) &&
-           free_quickly(block);
+    return block != nullptr && (stream == SHMALLOC_STREAM_OWN || stream == block->stream || mutant(68)) && free_quickly(block);
   }
   static Range base_allocation(const Block &block) { return {block.segment->address, block.segment->size}; }
 

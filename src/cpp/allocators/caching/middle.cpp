@@ -77,6 +77,7 @@ void Middle::take(Block *block, std::uint64_t rounded) {
     lookup_.put(rest);
     put(rest, mutant(57) ? 0 : block->freed_at);
   }
+  ++block->segment->home->out;
   add_to(numbers.active, block->large != 0, 1);
   add_to(numbers.active_bytes, block->large != 0, block->size);
   block->oversize = block->size >= settings.max_split;
@@ -95,6 +96,7 @@ Block *Middle::merge(Block *first, Block *second) {
 }
 
 void Middle::give(Block *block, std::uint64_t freed_at) {
+  --block->segment->home->out;
   take_from(numbers.active, block->large != 0, 1);
   take_from(numbers.active_bytes, block->large != 0, block->size);
   if (block->oversize) take_from(&numbers.oversize_allocations, 1);

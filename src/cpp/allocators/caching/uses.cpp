@@ -29,14 +29,16 @@ Result<void> Uses::add(Block *block, Stream stream) {
   for (const Use *use = block->uses; use != nullptr; use = use->next) {
     if (use->stream == stream) return {};
   }
-  if (queue(stream) == nullptr) {
-    auto *made = new (std::nothrow) Queue(stream);
-    if (made == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory to note a stream");
-    made->next = queues_;
-    queues_ = made;
+  Queue *at = queue(stream);
+  if (at == nullptr) {
+    at = new (std::nothrow) Queue(stream);
+    if (at == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory to note a stream");
+    at->next = queues_;
+    queues_ = at;
   }
   Use *use = nodes_.get();
   if (use == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory to note a stream's use of a block");
+  ++at->uses;
   use->stream = stream;
   use->block = block;
   use->next = block->uses;
@@ -80,6 +82,7 @@ void Uses::start(Block *block, bool in_capture) {
 void Uses::end(Use *use, Block **ready) {
   Block *block = use->block;
   --waiting_;
+  --queue(use->stream)->uses;
   nodes_.put(use);
   if (--block->waiting != 0 && !mutant(48)) return;
   block->next_free = *ready;
@@ -146,6 +149,7 @@ Block *Uses::finish(std::uint64_t number) {
 
 bool Uses::capturing() {
   for (const Queue *at = queues_; at != nullptr; at = at->next) {
+    if (at->uses == 0) continue;
     auto captured = calls_.capturing(at->stream);
     if (captured && *captured) return true;
   }

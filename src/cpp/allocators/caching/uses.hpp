@@ -47,6 +47,7 @@ class Uses {
   struct Queue {
     explicit Queue(Stream of) : stream(of) {}
     const Stream stream;
+    std::uint64_t uses = 0;  // that were noted and are not over: nobody asks after a stream that has none, it may be gone
     Use *first = nullptr, *last = nullptr;
     Queue *next = nullptr;
   };
