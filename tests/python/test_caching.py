@@ -35,6 +35,9 @@ class Addresses(Case):
             self.assertEqual(allocator.allocate(1000, stream), address, 'it serves again at once')
             info = allocator.cache_info()
             self.assertEqual((info.cached, info.total >= info.available), (2 * MIB - 1024, True))
+            with Gate(Stream.default_of(allocator.device)):
+                allocator.deallocate(address)
+                self.assertEqual(allocator.allocate(1000, stream), address, 'the default stream has nothing to do with it')
             self.assertEqual(allocator.allocate(0, stream), 0)
             allocator.deallocate(0)
             allocator.deallocate(address, stream)
@@ -196,14 +199,15 @@ class Storages(Case):
             wait = getattr(waits, what)
 
             def waiting(self):
-                gate.opened.set()
+                if stream.closed or getattr(self, 'number', 0) == stream.number:
+                    gate.opened.set()
                 wait(self)
 
             with Gate(stream) as gate, unittest.mock.patch.object(waits, what, waiting):
                 there.copy(start, stream=stream, non_blocking=True)
                 if close:
                     stream.close()
-                return bytes(numpy.from_dlpack(there))
+                return bytes(numpy.from_dlpack(there.tensor('uint8', (100,))))
 
         self.assertEqual(seen(1, own, Stream, 'synchronize'), b'\1' * 100)
         self.assertEqual(seen(2, other, Stream, 'synchronize'), b'\2' * 100)

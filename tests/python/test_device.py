@@ -186,20 +186,21 @@ class Ends(Case):
         device = new_device()
         for make in (Stream, Event):
             with make(device) as one:
-                number = one.number
-                same = make.foreign(device, number)
-                self.assertIn(f'{number} of {device}', repr(one))
+                self.assertNotEqual(one.number, 0)
+                self.assertIn(f'{one.number} of {device}', repr(one))
             self.assertTrue(one.closed)
             one.close()
             self.assertIn('closed', repr(one))
             self.raises(Status.CLOSED, lambda: one.number)
             self.raises(Status.CLOSED, one.synchronize)
             self.raises(Status.CLOSED, one.__enter__)
-            self.raises(Status.INVALID, same.synchronize)
-            same.close()
-            self.assertFalse(same.closed, 'it is somebody else\'s')
         stream = Stream(device)
+        same = Stream.foreign(device, stream.number)
+        same.close()
+        self.assertFalse(same.closed, 'it is somebody else\'s')
+        same.synchronize()
         stream.close()
+        self.raises(Status.INVALID, same.synchronize)
         self.raises(Status.CLOSED, Event(device).record, stream)
         self.raises(Status.CLOSED, Storage, 1, stream=stream)
         for number in (-1, 1 << 64):
@@ -262,14 +263,15 @@ class Ends(Case):
         if pid == 0:
             status = 1
             try:
-                mine = Stream(stream.device)  # this device is begun anew, and gives the same numbers
+                mine = [Stream(stream.device) for _ in range(3)]  # this device is begun anew, and gives the same numbers
                 self.raises(Status.BACKEND, stream.synchronize)
                 self.raises(Status.BACKEND, Event(stream.device).record, stream)
                 stream.close()
                 dropped.clear()
                 shmalloc.trim()
                 storage.release()
-                mine.synchronize()
+                for one in mine:
+                    one.synchronize()
                 status = 0
             finally:
                 os._exit(status)
@@ -284,7 +286,8 @@ class Ends(Case):
         return done.stdout
 
     def test_exit_waits_for_functions(self):
-        code = ('import sys, threading\nfrom shmalloc import *\ndevice = Device.host_streams(0)\nstream, gate = Stream(device), threading.Event()\n'
+        code = ('import sys, threading\nfrom shmalloc import *\n'
+                'device = Device.host_streams(0)\nstream, gate = Stream(device), threading.Event()\n'
                 'stream.call(gate.wait)\nstream.call(lambda: print("ran"))\n'
                 'threading.Thread(target=lambda: (threading.main_thread().join(), gate.set())).start()\n')
         for rest in ('', 'del stream\n', 'sys.modules["keep"] = stream\n', 'stream.close()\n'):
@@ -299,9 +302,16 @@ class Ends(Case):
                 'stream.call(lambda: print("ran"))\n')
         self.assertEqual(self.exit_of(code), 'ran\nrefused\n')
 
+    def test_exit_ends_observers(self):
+        code = ('import atexit\natexit.register(lambda: print(observer.closed))\n'
+                'from shmalloc import *\n'
+                'observer = Allocator.current(Device.host_streams(0)).observe(Notices.MEMORY_LOW, lambda notice: None)\n')
+        self.assertEqual(self.exit_of(code), 'True\n')
+
     def test_exit_of_a_busy_process(self):
         for _ in range(5):
-            self.exit_of('import threading\nfrom shmalloc import *\ndef run():\n  stream = Stream(Device.host_streams(0))\n  try:\n    while True:\n'
+            self.exit_of('import threading\nfrom shmalloc import *\n'
+                         'def run():\n  stream = Stream(Device.host_streams(0))\n  try:\n    while True:\n'
                          '      stream.call(lambda: None)\n      with Storage(4096, stream=stream) as s: s.view()[0] = 1\n'
                          '  except ClosedError: pass\n'
                          'for _ in range(3): threading.Thread(target=run, daemon=True).start()\n'

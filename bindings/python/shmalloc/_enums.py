@@ -44,14 +44,17 @@ class Kind(enum.IntEnum):
     MAP = _C['SHMALLOC_ALLOCATOR_KIND_MAP']
     MAP_REFCOUNTED = _C['SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED']
     SHARED = _C['SHMALLOC_ALLOCATOR_KIND_SHARED']
+    CACHING = _C['SHMALLOC_ALLOCATOR_KIND_CACHING']
 
 
 class DeviceType(enum.IntEnum):
-    """Types of devices."""
+    """Types of devices. HOST_STREAMS is this machine's memory as a device with streams and events, CUSTOM is yours: register_device."""
 
     HOST = _C['SHMALLOC_DEVICE_TYPE_HOST']
     CUDA = _C['SHMALLOC_DEVICE_TYPE_CUDA']
     VULKAN = _C['SHMALLOC_DEVICE_TYPE_VULKAN']
+    HOST_STREAMS = _C['SHMALLOC_DEVICE_TYPE_HOST_STREAMS']
+    CUSTOM = _C['SHMALLOC_DEVICE_TYPE_CUSTOM']
 
 
 class LogLevel(enum.IntEnum):
@@ -135,6 +138,11 @@ class Capability(enum.IntFlag):
     READ_ONLY = _C['SHMALLOC_CAPABILITY_READ_ONLY']
     GROW = _C['SHMALLOC_CAPABILITY_GROW']
     HUGE_PAGES = _C['SHMALLOC_CAPABILITY_HUGE_PAGES']
+    STREAMS = _C['SHMALLOC_CAPABILITY_STREAMS']
+    CALL = _C['SHMALLOC_CAPABILITY_CALL']
+    CAPTURE = _C['SHMALLOC_CAPABILITY_CAPTURE']
+    PEERS = _C['SHMALLOC_CAPABILITY_PEERS']
+    VIRTUAL = _C['SHMALLOC_CAPABILITY_VIRTUAL']
 
 
 class ObjectState(enum.IntFlag):
@@ -166,6 +174,13 @@ class Trim(enum.IntFlag):
     DEFERRED = _C['SHMALLOC_TRIM_DEFERRED']
     EXPIRED = _C['SHMALLOC_TRIM_EXPIRED']
     FREE = _C['SHMALLOC_TRIM_FREE']
+
+
+class Notices(enum.IntFlag):
+    """What observers hear of."""
+
+    MEMORY_LOW = _C['SHMALLOC_NOTICE_MEMORY_LOW']
+    OUT_OF_MEMORY = _C['SHMALLOC_NOTICE_OUT_OF_MEMORY']
 
 
 class StatPool(enum.IntEnum):

@@ -1,18 +1,20 @@
 """Who holds what, and how it goes back: references, pins, and Python objects that the library keeps.
 
-Finalizers run at any moment on any thread, so they only call leaves: `shmalloc_release_deferred` and `shmalloc_storage_unpin`.
-The next call that may do so does the work.
+Finalizers run at any moment on any thread, so they only call leaves: `shmalloc_release_deferred` and `shmalloc_storage_unpin`. What has no
+leaf (streams, events, observers) they note down. The next call that may do so does the work.
 """
 from __future__ import annotations
 
+import collections
 import ctypes
 import itertools
+import os
 import weakref
 from typing import Any, Type, TypeVar
 
 from . import _raw
 from ._enums import Access, Trim
-from ._errors import BusyError, ClosedError, PermissionDeniedError, call, sweep
+from ._errors import BusyError, ClosedError, PermissionDeniedError, ShmallocError, UnsupportedError, _sweepers, call, sweep
 
 HOST = _raw.CONSTANTS['SHMALLOC_DEVICE_HOST']
 
@@ -100,6 +102,76 @@ class Held:
         self.release()
 
 
+class Closing:
+    """What close() gives back by a call that may work or wait. One that is dropped is given back by the next call that may. What a forked
+    child inherited is nothing there: its number may mean something of the child's own."""
+
+    __slots__ = ('_end', '__weakref__')
+    #: None: it is not ours to give back.
+    _end: weakref.finalize[Any, Any] | None
+
+    def _gives_back(self, name: str, *arguments: Any) -> None:
+        self._end = weakref.finalize(self, _dropped.append, (os.getpid(), name, *arguments))
+        self._end.atexit = False
+
+    @property
+    def closed(self) -> bool:
+        """close() was called, or its `with` is over."""
+        return self._end is not None and not self._end.alive
+
+    def close(self) -> None:
+        """Give it back now, and hear whether that was possible. A second close does nothing."""
+        found = self._end.detach() if self._end is not None else None
+        if found is None:
+            return
+        pid, name, *arguments = found[2][0]
+        if pid != os.getpid():
+            return
+        try:
+            call(name, *arguments)
+        except BusyError:
+            self._gives_back(name, *arguments)
+            raise
+
+    def __enter__(self: C) -> C:
+        if self.closed:
+            raise ClosedError(f'this {type(self).__name__.lower()} was closed')
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+C = TypeVar('C', bound=Closing)
+
+#: How to give back what was dropped without close(): whose it is, a function and its arguments.
+_dropped: collections.deque[tuple[Any, ...]] = collections.deque()
+
+
+def _give_dropped_back() -> bool:
+    found = False
+    if _dropped:
+        call('allocator_trim', None, Trim.DEFERRED, 0, None)  # storages before the streams that they were made for
+    for _ in range(len(_dropped)):
+        try:
+            pid, name, *arguments = _dropped.popleft()
+        except IndexError:  # another thread does the same
+            break
+        if pid != os.getpid():
+            continue
+        try:
+            call(name, *arguments)
+            found = True
+        except BusyError:  # an observer that hears something right now
+            _dropped.append((pid, name, *arguments))
+        except ShmallocError:
+            found = True
+    return found
+
+
+_sweepers.append(_give_dropped_back)
+
+
 def pinned(reference: Reference, write: bool | None) -> memoryview:
     """A view over the bytes that holds a pin until it and everything made from it is gone. None: writable if the memory is."""
     if write is None:
@@ -111,6 +183,8 @@ def pinned(reference: Reference, write: bool | None) -> memoryview:
     data, size = ctypes.c_void_p(), ctypes.c_size_t()
     call('storage_pin', reference, access, ctypes.byref(data), ctypes.byref(size))
     try:
+        if size.value and not data.value:
+            raise UnsupportedError('the host can not touch the memory of this device; copy it to a storage of the host')
         array = (ctypes.c_uint8 * size.value).from_address(data.value or 0)
         # At exit a pin stays: what still holds the view may read it until the very end, and the process takes the memory with it.
         weakref.finalize(array, _raw.library().shmalloc_storage_unpin, reference._as_parameter_, access).atexit = False
@@ -137,6 +211,11 @@ def kept(token: int) -> Any:
     return _kept[token]
 
 
+def taken(token: int) -> Any:
+    """The same, which is kept no longer; None if it is not."""
+    return _kept.pop(token, None)
+
+
 def _drop(token: int) -> None:
     thing = _kept.pop(token, None)
     if isinstance(thing, Buffer):
@@ -145,6 +224,14 @@ def _drop(token: int) -> None:
 
 #: The destroy_fn of everything that was kept.
 drop = _raw.destroy_fn(_drop)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+#: Tell an exception that can go no further, by sys.unraisablehook, as ctypes does for functions without an answer.
+report = ctypes.PYFUNCTYPE(None, ctypes.py_object)(_raise)
 
 
 class Buffer(ctypes.Structure):
@@ -173,6 +260,27 @@ _release_buffer = ctypes.PYFUNCTYPE(None, ctypes.POINTER(Buffer))(('PyBuffer_Rel
 
 #: Storages that Python has, by their id().
 storages: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+#: Observers that were not closed, and devices whose threads have been given functions of Python's, by their number.
+observers: weakref.WeakSet[Closing] = weakref.WeakSet()
+called: set[int] = set()
+#: The interpreter ends.
+ending = False
+
+
+def _end_callbacks() -> None:
+    """No thread of a device's calls Python any more, and no allocator does."""
+    global ending
+    ending = True
+    for device in list(called):
+        try:
+            call('device_synchronize', device)
+        except ShmallocError:  # a stream is captured; or this is a forked child, which has none of the parent's devices
+            pass
+    for observer in list(observers):
+        try:
+            observer.close()
+        except ShmallocError:
+            pass
 
 
 def _at_exit() -> None:
@@ -180,6 +288,7 @@ def _at_exit() -> None:
     else released."""
     if _raw._loaded is None:
         return
+    _end_callbacks()
     for reference in storages.valuerefs():
         storage = reference()
         if storage is not None:

@@ -18,7 +18,7 @@ SONAME = 'libshmalloc.so.0.1'
 CONSTANTS: dict[str, int] = {
     # base.h
     'SHMALLOC_VERSION_MAJOR': 0, 'SHMALLOC_VERSION_MINOR': 1, 'SHMALLOC_VERSION_PATCH': 0, 'SHMALLOC_VERSION': 1000,
-    'SHMALLOC_STREAM_DEFAULT': 0,
+    'SHMALLOC_STREAM_DEFAULT': 0, 'SHMALLOC_STREAM_OWN': ctypes.c_uint64(-1).value,
     'SHMALLOC_TIME_DEFAULT': 0, 'SHMALLOC_TIME_FOREVER': -1, 'SHMALLOC_TIME_NONE': -2,
     'SHMALLOC_STATUS_OK': 0,
     'SHMALLOC_STATUS_INVALID': -1,
@@ -47,15 +47,18 @@ CONSTANTS: dict[str, int] = {
     # device.h
     'SHMALLOC_DEVICE_HOST': 0,
     'SHMALLOC_DEVICE_TYPE_HOST': 0, 'SHMALLOC_DEVICE_TYPE_CUDA': 2, 'SHMALLOC_DEVICE_TYPE_VULKAN': 7,
-    'SHMALLOC_DEVICE_TYPE_FORCE32': 0x7fffffff,
+    'SHMALLOC_DEVICE_TYPE_HOST_STREAMS': 0x10000, 'SHMALLOC_DEVICE_TYPE_CUSTOM': 0x10001, 'SHMALLOC_DEVICE_TYPE_FORCE32': 0x7fffffff,
     'SHMALLOC_CAPABILITY_HOST_ACCESS': 1, 'SHMALLOC_CAPABILITY_EXPORT': 2, 'SHMALLOC_CAPABILITY_EXPORT_BYTES': 4,
     'SHMALLOC_CAPABILITY_READ_ONLY': 8, 'SHMALLOC_CAPABILITY_GROW': 16, 'SHMALLOC_CAPABILITY_HUGE_PAGES': 32,
+    'SHMALLOC_CAPABILITY_STREAMS': 64, 'SHMALLOC_CAPABILITY_CALL': 128, 'SHMALLOC_CAPABILITY_CAPTURE': 256,
+    'SHMALLOC_CAPABILITY_PEERS': 512, 'SHMALLOC_CAPABILITY_VIRTUAL': 1024,
     # allocator.h
     'SHMALLOC_ALLOCATOR_KIND_DEFAULT': 0, 'SHMALLOC_ALLOCATOR_KIND_DIRECT': 1, 'SHMALLOC_ALLOCATOR_KIND_MAP': 2,
     'SHMALLOC_ALLOCATOR_KIND_MAP_REFCOUNTED': 3, 'SHMALLOC_ALLOCATOR_KIND_SHARED': 4,
-    'SHMALLOC_ALLOCATOR_KIND_FORCE32': 0x7fffffff,
+    'SHMALLOC_ALLOCATOR_KIND_CACHING': 5, 'SHMALLOC_ALLOCATOR_KIND_FORCE32': 0x7fffffff,
     'SHMALLOC_ALLOCATOR_ENVIRONMENT': 1,
     'SHMALLOC_TRIM_DEFERRED': 1, 'SHMALLOC_TRIM_EXPIRED': 2, 'SHMALLOC_TRIM_FREE': 4,
+    'SHMALLOC_NOTICE_MEMORY_LOW': 1, 'SHMALLOC_NOTICE_OUT_OF_MEMORY': 2,
     # storage.h
     'SHMALLOC_MAPPED_SHARED': 1, 'SHMALLOC_MAPPED_SHAREDMEM': 2, 'SHMALLOC_MAPPED_EXCLUSIVE': 4, 'SHMALLOC_MAPPED_NOCREATE': 8,
     'SHMALLOC_MAPPED_KEEPFD': 16, 'SHMALLOC_MAPPED_FROMFD': 32, 'SHMALLOC_MAPPED_UNLINK': 64, 'SHMALLOC_MAPPED_NO_GROW': 128,
@@ -110,6 +113,23 @@ class AllocatorInfo(Structure):
     _fields_ = [('struct_size', c_size_t), ('device', c_uint64), ('id', c_uint64), ('references', c_uint64),
                 ('live_storages', c_uint64), ('live_bytes', c_uint64), ('alignment', c_uint64), ('kind', c_int32),
                 ('capabilities', c_uint32), ('name', c_char * 64)]
+
+
+class CacheInfo(Structure):
+    _fields_ = [('struct_size', c_size_t), ('largest', c_uint64), ('cached', c_uint64), ('available', c_uint64), ('total', c_uint64)]
+
+
+class CachingParams(Structure):
+    _fields_ = [('struct_size', c_size_t), ('max_split_size', c_uint64), ('max_non_split_rounding', c_uint64),
+                ('large_segment_size', c_uint64), ('garbage_collection_ppm', c_uint32), ('memory_ppm', c_uint32),
+                ('roundup_divisions', c_uint32 * 16)]
+
+
+class Notice(Structure):
+    _fields_ = [('struct_size', c_size_t), ('report', c_char_p), ('device', c_uint64), ('allocator_id', c_uint64),
+                ('stream', c_uint64), ('requested', c_uint64), ('rounded', c_uint64), ('total', c_uint64), ('available', c_uint64),
+                ('limit', c_uint64), ('reserved', c_uint64), ('allocated', c_uint64), ('pending', c_uint64),
+                ('largest_free', c_uint64), ('kind', c_int32), ('fragmentation', c_uint32)]
 
 
 class StorageParams(Structure):
@@ -186,11 +206,50 @@ class Tensor(Structure):
                 ('reserved', c_uint32)]
 
 
+destroy_fn = CFUNCTYPE(None, c_void_p)
+log_fn = CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
+object_fn = CFUNCTYPE(c_int32, POINTER(ObjectInfo), c_void_p)
+work_fn = CFUNCTYPE(None, c_void_p)
+observer_fn = CFUNCTYPE(c_int32, POINTER(Notice), c_void_p)
+
+# A function of somebody's that comes to a device as an argument stays an address: it is passed on, and not called from here.
+backend_make_fn = CFUNCTYPE(c_int32, c_uint64, POINTER(c_uint64), c_void_p)
+backend_range_fn = CFUNCTYPE(c_int32, c_uint64, c_uint64, c_void_p)
+backend_number_fn = CFUNCTYPE(c_int32, c_uint64, c_void_p)
+backend_query_fn = CFUNCTYPE(c_int32, c_uint64, POINTER(c_int32), c_void_p)
+backend_order_fn = CFUNCTYPE(c_int32, c_uint64, c_uint64, c_void_p)
+backend_device_fn = CFUNCTYPE(c_int32, c_void_p)
+backend_memory_fn = CFUNCTYPE(c_int32, POINTER(c_uint64), POINTER(c_uint64), c_void_p)
+backend_copy_fn = CFUNCTYPE(c_int32, c_uint64, c_uint64, c_uint64, c_uint64, c_void_p)
+backend_fill_fn = CFUNCTYPE(c_int32, c_uint64, c_uint32, c_uint64, c_uint64, c_void_p)
+backend_call_fn = CFUNCTYPE(c_int32, c_uint64, c_void_p, c_void_p, c_void_p)
+backend_map_fn = CFUNCTYPE(c_int32, c_uint64, c_uint64, c_uint64, c_void_p)
+backend_peer_fn = CFUNCTYPE(c_int32, c_void_p, c_void_p)
+
+
+class Backend(Structure):
+    _fields_ = [('struct_size', c_size_t), ('name', c_char_p), ('alignment', c_uint64), ('page_size', c_uint64),
+                ('capabilities', c_uint32), ('reserved', c_uint32),
+                ('allocate', backend_make_fn), ('deallocate', backend_range_fn), ('memory_info', backend_memory_fn),
+                ('copy', backend_copy_fn), ('fill', backend_fill_fn), ('call', backend_call_fn),
+                ('synchronize', backend_device_fn), ('stream_create', backend_make_fn), ('stream_destroy', backend_number_fn),
+                ('stream_synchronize', backend_number_fn), ('stream_wait', backend_order_fn), ('stream_capturing', backend_query_fn),
+                ('event_create', backend_make_fn), ('event_destroy', backend_number_fn), ('event_record', backend_order_fn),
+                ('event_query', backend_query_fn), ('event_synchronize', backend_number_fn),
+                ('virtual_reserve', backend_make_fn), ('virtual_unreserve', backend_range_fn), ('virtual_create', backend_make_fn),
+                ('virtual_destroy', backend_number_fn), ('virtual_map', backend_map_fn), ('virtual_unmap', backend_range_fn),
+                ('virtual_access', backend_map_fn), ('enable_peer', backend_peer_fn)]
+
+
 STRUCTS: dict[str, Type[Structure]] = {
     'shmalloc_error': Error,
     'shmalloc_device_info': DeviceInfo,
     'shmalloc_allocator_params': AllocatorParams,
     'shmalloc_allocator_info': AllocatorInfo,
+    'shmalloc_backend': Backend,
+    'shmalloc_cache_info': CacheInfo,
+    'shmalloc_caching_params': CachingParams,
+    'shmalloc_notice': Notice,
     'shmalloc_storage_params': StorageParams,
     'shmalloc_storage_info': StorageInfo,
     'shmalloc_adopt_params': AdoptParams,
@@ -207,14 +266,20 @@ STRUCTS: dict[str, Type[Structure]] = {
     'shmalloc_tensor': Tensor,
 }
 
-destroy_fn = CFUNCTYPE(None, c_void_p)
-log_fn = CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
-object_fn = CFUNCTYPE(c_int32, POINTER(ObjectInfo), c_void_p)
-CALLBACKS = {'shmalloc_destroy_fn': destroy_fn, 'shmalloc_log_fn': log_fn, 'shmalloc_object_fn': object_fn}
+CALLBACKS = {
+    'shmalloc_destroy_fn': destroy_fn, 'shmalloc_log_fn': log_fn, 'shmalloc_object_fn': object_fn, 'shmalloc_work_fn': work_fn,
+    'shmalloc_observer_fn': observer_fn, 'shmalloc_backend_make_fn': backend_make_fn, 'shmalloc_backend_range_fn': backend_range_fn,
+    'shmalloc_backend_number_fn': backend_number_fn, 'shmalloc_backend_query_fn': backend_query_fn,
+    'shmalloc_backend_order_fn': backend_order_fn, 'shmalloc_backend_device_fn': backend_device_fn,
+    'shmalloc_backend_memory_fn': backend_memory_fn, 'shmalloc_backend_copy_fn': backend_copy_fn,
+    'shmalloc_backend_fill_fn': backend_fill_fn, 'shmalloc_backend_call_fn': backend_call_fn,
+    'shmalloc_backend_map_fn': backend_map_fn, 'shmalloc_backend_peer_fn': backend_peer_fn,
+}
 
 # For reading the table below: handles are plain addresses, an enum travels as an int.
 _status, _handle, _out_handle, _err = c_int32, c_void_p, POINTER(c_void_p), POINTER(Error)
-_device, _address, _stream = c_uint64, c_uint64, c_uint64
+_device, _address, _stream, _event = c_uint64, c_uint64, c_uint64, c_uint64
+_number = POINTER(c_uint64)
 _bytes, _length = POINTER(c_uint8), POINTER(c_size_t)
 
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -228,6 +293,23 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     'shmalloc_release_deferred': (None, [_handle]),
     # device.h
     'shmalloc_device_get_info': (_status, [_device, POINTER(DeviceInfo), _err]),
+    'shmalloc_device_synchronize': (_status, [_device, _err]),
+    'shmalloc_device_enable_peer': (_status, [_device, _device, _err]),
+    'shmalloc_device_copy': (_status, [_device, _address, _address, c_size_t, _stream, _err]),
+    'shmalloc_device_fill': (_status, [_device, _address, c_uint32, c_size_t, _stream, _err]),
+    'shmalloc_stream_create': (_status, [_device, _number, _err]),
+    'shmalloc_stream_destroy': (_status, [_device, _stream, _err]),
+    'shmalloc_stream_synchronize': (_status, [_device, _stream, _err]),
+    'shmalloc_stream_wait': (_status, [_device, _stream, _event, _err]),
+    'shmalloc_stream_call': (_status, [_device, _stream, work_fn, c_void_p, _err]),
+    'shmalloc_event_create': (_status, [_device, _number, _err]),
+    'shmalloc_event_destroy': (_status, [_device, _event, _err]),
+    'shmalloc_event_record': (_status, [_device, _event, _stream, _err]),
+    'shmalloc_event_query': (_status, [_device, _event, POINTER(c_int32), _err]),
+    'shmalloc_event_synchronize': (_status, [_device, _event, _err]),
+    # backend.h
+    'shmalloc_device_register': (_status, [POINTER(Backend), c_void_p, destroy_fn, _number, _err]),
+    'shmalloc_device_unregister': (_status, [_device, _err]),
     # allocator.h
     'shmalloc_allocator_create': (_status, [POINTER(AllocatorParams), _out_handle, _err]),
     'shmalloc_allocator_retain': (None, [_handle]),
@@ -237,7 +319,15 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     'shmalloc_allocator_get_info': (_status, [_handle, POINTER(AllocatorInfo), _err]),
     'shmalloc_allocator_configure': (_status, [_handle, c_char_p, _err]),
     'shmalloc_allocator_get_config': (_status, [_handle, c_char_p, c_char_p, _length, _err]),
-    'shmalloc_allocator_trim': (_status, [_handle, c_uint32, c_uint64, POINTER(c_uint64), _err]),
+    'shmalloc_allocator_trim': (_status, [_handle, c_uint32, c_uint64, _number, _err]),
+    'shmalloc_allocator_allocate': (_status, [_handle, c_size_t, _stream, _number, _err]),
+    'shmalloc_allocator_deallocate': (_status, [_handle, _address, _stream, _err]),
+    'shmalloc_allocator_record_stream': (_status, [_handle, _address, _stream, _err]),
+    'shmalloc_allocator_get_base': (_status, [_handle, _address, _number, _number, _err]),
+    'shmalloc_allocator_get_cache_info': (_status, [_handle, POINTER(CacheInfo), _err]),
+    'shmalloc_allocator_configure_caching': (_status, [_handle, POINTER(CachingParams), _err]),
+    'shmalloc_allocator_observe': (_status, [_handle, c_uint32, observer_fn, c_void_p, destroy_fn, _number, _err]),
+    'shmalloc_allocator_unobserve': (_status, [_handle, c_uint64, _err]),
     # storage.h
     'shmalloc_storage_create': (_status, [_handle, c_size_t, _stream, POINTER(StorageParams), _out_handle, _err]),
     'shmalloc_storage_adopt': (_status, [_device, _address, c_size_t, POINTER(AdoptParams), c_void_p, destroy_fn, _out_handle,
@@ -252,6 +342,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     'shmalloc_storage_get_info': (_status, [_handle, POINTER(StorageInfo), _err]),
     'shmalloc_storage_get_name': (_status, [_handle, c_char_p, _length, _err]),
     'shmalloc_make_name': (_status, [c_char_p, c_char_p, _length, _err]),
+    'shmalloc_storage_record_stream': (_status, [_handle, _stream, _err]),
     'shmalloc_storage_pin': (_status, [_handle, c_int32, _out_handle, _length, _err]),
     'shmalloc_storage_unpin': (None, [_handle, c_int32]),
     'shmalloc_storage_copy': (_status, [_handle, c_size_t, _handle, c_size_t, c_size_t, _stream, c_uint32, _err]),
@@ -281,7 +372,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     # machine.h
     'shmalloc_machine_describe': (_status, [c_char_p, _length, _err]),
     'shmalloc_machine_walk': (_status, [c_char_p, object_fn, c_void_p, _err]),
-    'shmalloc_machine_reclaim': (_status, [c_char_p, c_char_p, c_uint32, POINTER(c_uint64), POINTER(c_uint64), _err]),
+    'shmalloc_machine_reclaim': (_status, [c_char_p, c_char_p, c_uint32, _number, _number, _err]),
     # trace.h
     'shmalloc_allocator_get_statistics': (_status, [_handle, POINTER(Statistics), _err]),
     'shmalloc_allocator_reset_statistics': (_status, [_handle, c_uint32, _err]),

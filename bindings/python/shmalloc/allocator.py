@@ -4,15 +4,18 @@ from __future__ import annotations
 import ctypes
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from . import _raw
-from ._enums import Capability, History, Kind, Reset, SnapshotFormat, StatPool, Trim, known
+from ._enums import Capability, History, Kind, Notices, Reset, SnapshotFormat, StatPool, Trim, known
 from ._errors import InvalidError, call, encoded, sweep, text
-from ._lifetime import HOST, Held, Reference, created
+from ._lifetime import Held, Reference, created
+from .caching import CacheInfo, Function, Observer, Size, caching_params
+from .device import HOST, Device, whole
 
 if TYPE_CHECKING:
     from .storage import Storage
+    from .stream import Stream
 
 
 @dataclass(frozen=True)
@@ -21,25 +24,12 @@ class AllocatorInfo:
 
     name: str
     kind: Kind | int
-    device: int
+    device: Device
     id: int
     references: int
     live_storages: int
     live_bytes: int
     alignment: int
-    capabilities: Capability
-
-
-@dataclass(frozen=True)
-class DeviceInfo:
-    """A device, described; see shmalloc_device_info."""
-
-    name: str
-    device: int
-    total: int
-    available: int
-    page_size: int
-    count: int
     capabilities: Capability
 
 
@@ -60,19 +50,6 @@ class Stat(NamedTuple):
 _POOLS = {StatPool.ALL: 'all', StatPool.SMALL: 'small_pool', StatPool.LARGE: 'large_pool'}
 
 
-def device(type: int, index: int = 0) -> int:
-    """The number of a device."""
-    return int(type) << 32 | index
-
-
-def device_info(device: int = HOST) -> DeviceInfo:
-    """What a device is and offers."""
-    info = _raw.make(_raw.DeviceInfo)
-    call('device_get_info', device, ctypes.byref(info))
-    return DeviceInfo(info.name.decode('utf-8', 'replace'), info.device, info.total, info.available, info.page_size, info.count,
-                      Capability(info.capabilities))
-
-
 def settings_text(config: str | None, settings: dict[str, Any]) -> str:
     """key:value,key:value out of text and keywords; True and False are 1 and 0, a mode is written in octal."""
     def written(key: str, value: Any) -> str:
@@ -85,24 +62,30 @@ def settings_text(config: str | None, settings: dict[str, Any]) -> str:
 
 class Allocator(Held):
     """Makes storages of one kind. Settings are keywords, or text in `config`: prefix, mode (0o600), populate,
-    export_ttl_ms, manager, numa_node, alignment, segment_size, growth, watermark, pages, sealed; which kind takes which stands at
-    shmalloc_allocator_params."""
+    export_ttl_ms, manager, numa_node, alignment, segment_size, growth, watermark, pages, sealed, and PyTorch's keys for kind CACHING; which
+    kind takes which stands at shmalloc_allocator_params."""
 
-    __slots__ = ()
+    __slots__ = ('_device',)
+    _device: Device | None
     _retain, _release = 'shmalloc_allocator_retain', 'shmalloc_allocator_release'
 
     def __init__(self, kind: Kind = Kind.DEFAULT, *, name: str | None = None, config: str | None = None, environment: bool = False,
-                 device: int = HOST, **settings: Any) -> None:
+                 device: Device = HOST, **settings: Any) -> None:
         params = _raw.make(_raw.AllocatorParams)
-        params.device, params.kind = device, kind
+        params.device, params.kind = device.number, kind
         params.flags = _raw.CONSTANTS['SHMALLOC_ALLOCATOR_ENVIRONMENT'] if environment else 0
         params.name, params.config = encoded(name), encoded(settings_text(config, settings) or None)
         self._hold(created('allocator_create', ctypes.byref(params)))
+        self._device = device
+
+    def _hold(self, reference: Reference) -> None:
+        super()._hold(reference)
+        self._device = None
 
     @classmethod
-    def current(cls, device: int = HOST) -> Allocator:
-        """The allocator that is used where none is named."""
-        return cls._of(created('allocator_get_current', device))
+    def current(cls, device: Device = HOST) -> Allocator:
+        """The allocator of a device that is used where none is named; of the host, in all that is made without a stream."""
+        return cls._of(created('allocator_get_current', device.number))
 
     def make_current(self) -> None:
         """Use this one where none is named. BusyError: storages of the one before are live."""
@@ -114,11 +97,19 @@ class Allocator(Held):
         return Storage(size, allocator=self, **options)
 
     @property
+    def device(self) -> Device:
+        """Where its memory is."""
+        self._ref()
+        if self._device is None:
+            self._device = self.info.device
+        return self._device
+
+    @property
     def info(self) -> AllocatorInfo:
         """What it is, and what it made that is still there."""
         info = _raw.make(_raw.AllocatorInfo)
         call('allocator_get_info', self._ref(), ctypes.byref(info))
-        return AllocatorInfo(info.name.decode('utf-8', 'replace'), known(Kind, info.kind), info.device, info.id, info.references,
+        return AllocatorInfo(info.name.decode('utf-8', 'replace'), known(Kind, info.kind), Device.of(info.device), info.id, info.references,
                              info.live_storages, info.live_bytes, info.alignment, Capability(info.capabilities))
 
     def configure(self, config: str | None = None, **settings: Any) -> None:
@@ -132,6 +123,54 @@ class Allocator(Held):
     def trim(self, what: Trim | int = 0, keep_bytes: int = 0) -> int:
         """Give back what is kept for later; the bytes that were given back, as far as is known."""
         return _trim(self._ref(), what, keep_bytes)
+
+    # ---- kind CACHING: memory by address, for those who plug into other libraries ----
+
+    def allocate(self, size: int, stream: Stream | None = None) -> int:
+        """The address of memory for work on a stream, by default the default one. What was given back on that stream may be had again at
+        once. All who need no bare address have storages."""
+        address = ctypes.c_uint64()
+        call('allocator_allocate', self._ref(), whole(size), self.device._number_of(stream), ctypes.byref(address))
+        return address.value
+
+    def deallocate(self, address: int, stream: Stream | None = None) -> None:
+        """Give memory back: what was queued until now is done before anybody else has it. `stream` is where it was used last; None:
+        where allocate() and record_stream() said. NotFoundError: no block in use begins there."""
+        number = _raw.CONSTANTS['SHMALLOC_STREAM_OWN'] if stream is None else self.device._number_of(stream)
+        call('allocator_deallocate', self._ref(), whole(address), number)
+
+    def record_stream(self, address: int, stream: Stream) -> None:
+        """Another stream uses this memory, allocate()'s or a storage's: what is queued there when it is given back is done before anybody
+        else has it."""
+        call('allocator_record_stream', self._ref(), whole(address), self.device._number_of(stream))
+
+    def base(self, address: int) -> tuple[int, int]:
+        """What the device gave in one piece, of which this memory is a part: address and size."""
+        base, size = ctypes.c_uint64(), ctypes.c_uint64()
+        call('allocator_get_base', self._ref(), whole(address), ctypes.byref(base), ctypes.byref(size))
+        return base.value, size.value
+
+    def cache_info(self) -> CacheInfo:
+        """What might be had, and what is cached."""
+        info = _raw.make(_raw.CacheInfo)
+        call('allocator_get_cache_info', self._ref(), ctypes.byref(info))
+        return CacheInfo._of(info)
+
+    def configure_caching(self, *, max_split_size: Size = None, max_non_split_rounding: Size = None, large_segment_size: Size = None,
+                          garbage_collection_threshold: float | None = None, per_process_memory_fraction: float | None = None,
+                          roundup_power2_divisions: int | Sequence[int] | None = None) -> None:
+        """Change settings: all that are not None, or none. Sizes are bytes, whole MiB, and math.inf is unlimited; a part of 0 is never, or
+        nothing at all; divisions are for all sizes, or for those from 1, 2, 4, .. MiB. The keys of shmalloc_allocator_params say what
+        they mean."""
+        params = caching_params(max_split_size, max_non_split_rounding, large_segment_size, garbage_collection_threshold,
+                                per_process_memory_fraction, roundup_power2_divisions)
+        call('allocator_configure_caching', self._ref(), ctypes.byref(params))
+
+    def observe(self, kinds: Notices | int, function: Function) -> Observer:
+        """Call `function(notice)` for what happens here, as long as the observer lives: on the thread whose call it is, on several at once.
+        It may use shmalloc. A true answer to MEMORY_LOW says that it gave memory back, so that the allocation tries again; an exception
+        counts as a false one, and goes to sys.unraisablehook. NoSpaceError: 16 observe it already."""
+        return Observer(self._ref(), kinds, function)
 
     # ---- what it did ----
 

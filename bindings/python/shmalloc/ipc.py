@@ -13,6 +13,7 @@ from . import _raw
 from ._enums import Format, Kind, Route, known
 from ._errors import CorruptError, NoSpaceError, WaitTimeoutError, call, encoded
 from ._lifetime import Reference, created
+from .device import Device
 
 if TYPE_CHECKING:
     from .storage import Storage
@@ -28,7 +29,7 @@ class HandleInfo:
     size: int
     capacity: int
     offset: int
-    device: int
+    device: Device
     identity: bytes
     format: Format | int
     kind: Kind | int
@@ -50,7 +51,7 @@ def handle_info(handle: bytes) -> HandleInfo:
     call('handle_get_info', _octets(handle), len(handle), ctypes.byref(info))
     read_only, descriptor, counted = (bool(info.flags & _C[f'SHMALLOC_EXPORT_{flag}'])
                                       for flag in ('READ_ONLY', 'DESCRIPTOR', 'COUNTED'))
-    return HandleInfo(info.size, info.capacity, info.offset, info.device, bytes(info.identity), known(Format, info.format),
+    return HandleInfo(info.size, info.capacity, info.offset, Device.of(info.device), bytes(info.identity), known(Format, info.format),
                       known(Kind, info.kind), read_only, descriptor, counted, known(Route, info.route), info.pid,
                       (info.version_major, info.version_minor))
 

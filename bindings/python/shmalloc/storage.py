@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Iterable
 
 from . import _raw, ipc
 from ._enums import Access, Format, Kind, Mapped, State, known
-from ._errors import NotFoundError, PermissionDeniedError, call, encoded, sweep, text
-from ._lifetime import HOST, Buffer, Held, Reference, created, drop, keep, pinned, storages
+from ._errors import NotFoundError, PermissionDeniedError, UnsupportedError, call, encoded, sweep, text
+from ._lifetime import Buffer, Held, Reference, created, drop, keep, pinned, storages
 from .allocator import Allocator
-from .tensor import HOST_DEVICE, Tensor, copied, exported
+from .device import DEFAULT, HOST, Device, whole
+from .stream import Stream
+from .tensor import Tensor, copied, dlpack_device, exported
 
 if TYPE_CHECKING:
     import numpy
@@ -23,7 +25,7 @@ class StorageInfo:
     """A storage, described; see shmalloc_storage_info."""
 
     address: int
-    device: int
+    device: Device
     size: int
     capacity: int
     id: int
@@ -46,17 +48,22 @@ class Storage(Held):
 
     Any thread may use it, several at once."""
 
-    __slots__ = ('__weakref__',)
+    __slots__ = ('__weakref__', '_streams')
+    #: That use its memory, as far as this object was told.
+    _streams: tuple[Stream, ...]
     _retain, _release = 'shmalloc_storage_retain', 'shmalloc_storage_release'
 
     def __init__(self, size: int, *, allocator: Allocator | None = None, name: str | os.PathLike[str] | None = None,
                  mapped: Mapped | int = 0, fd: int | None = None, alignment: int = 0, capacity: int = 0, file_offset: int = 0,
                  page_size: int = 0, zeroed: bool = False, isolated: bool = False, mode: int = 0,
-                 numa_node: int | None = None) -> None:
+                 numa_node: int | None = None, stream: Stream | None = None) -> None:
         """Make a storage, by default in a segment with others, and not zeroed. `isolated` gives it pages and a descriptor of its
         own, for receivers that must not see its neighbours or must not write; so does a `capacity` beyond the size. `mapped` says
         from what it is mapped, see shmalloc_mapped_flags; `fd` implies FROMFD. What asks for an object of its own so (`mapped`,
-        `name`, `fd`, `file_offset`, `page_size`, `mode`) is of kind MAP, unless an allocator is given."""
+        `name`, `fd`, `file_offset`, `page_size`, `mode`) is of kind MAP, unless an allocator is given.
+
+        With a `stream` it is memory of that one's device for work on it, unless an allocator says otherwise; on a device and without
+        one, it is for the default stream."""
         params = _raw.make(_raw.StorageParams)
         params.name, params.alignment, params.capacity = encoded(name), alignment, capacity
         params.file_offset, params.page_size, params.mode = file_offset, page_size, mode
@@ -69,14 +76,25 @@ class Storage(Held):
         if allocator is None and (name is not None or params.mapped or file_offset or page_size or mode):
             if Allocator.current().info.kind not in (Kind.MAP, Kind.MAP_REFCOUNTED):
                 allocator = Allocator(Kind.MAP)
+        if allocator is None and stream is not None and stream.device != HOST:
+            allocator = Allocator.current(stream.device)
+        device = HOST if allocator is None else allocator.device
         owner = allocator._ref() if allocator is not None else None
-        self._hold(created('storage_create', owner, _size(size), 0, ctypes.byref(params)))
+        self._hold(created('storage_create', owner, _size(size), device._number_of(stream), ctypes.byref(params)))
+        if device != HOST:
+            self._streams = (stream or Stream.default_of(device),)
 
     # ---- where else they come from ----
 
     def _hold(self, reference: Reference) -> None:
         super()._hold(reference)
+        self._streams = ()
         storages[id(self)] = self
+
+    def __copy__(self) -> Storage:
+        made = super().__copy__()
+        made._streams = self._streams
+        return made
 
     @classmethod
     def adopt(cls, buffer: Any, *, read_only: bool = False) -> Storage:
@@ -85,13 +103,25 @@ class Storage(Held):
         held = Buffer.of(buffer, not read_only)
         params = _raw.make(_raw.AdoptParams)
         params.access = Access.READ if read_only else Access.WRITE
-        return cls._of(created('storage_adopt', HOST, held.buf or 0, held.len, ctypes.byref(params), keep(held), drop))
+        return cls._of(created('storage_adopt', HOST.number, held.buf or 0, held.len, ctypes.byref(params), keep(held), drop))
 
     @classmethod
-    def find(cls, address: int) -> tuple[Storage, int]:
-        """The storage that an address of this process lies in, and how far into it."""
+    def adopt_on(cls, device: Device, address: int, size: int, *, owner: object = None, read_only: bool = False,
+                 stream: Stream | None = None) -> Storage:
+        """A storage over memory of a device that somebody else made, for work on a stream. `owner` is held as long as it is used; nothing
+        else is checked."""
+        params = _raw.make(_raw.AdoptParams)
+        params.stream, params.access = device._number_of(stream), Access.READ if read_only else Access.WRITE
+        made = cls._of(created('storage_adopt', device.number, whole(address), _size(size), ctypes.byref(params), keep(owner), drop))
+        if device != HOST:
+            made._streams = (stream or Stream.default_of(device),)
+        return made
+
+    @classmethod
+    def find(cls, address: int, device: Device = HOST) -> tuple[Storage, int]:
+        """The storage that an address lies in, and how far into it."""
         handle, offset = ctypes.c_void_p(), ctypes.c_size_t()
-        call('storage_find', HOST, address, ctypes.byref(handle), ctypes.byref(offset))
+        call('storage_find', device.number, whole(address), ctypes.byref(handle), ctypes.byref(offset))
         return cls._of(Reference(handle)), offset.value
 
     @classmethod
@@ -126,7 +156,7 @@ class Storage(Held):
 
     @property
     def address(self) -> int:
-        """Where its first byte is in this process; 0 when it is empty or closed."""
+        """Where its first byte is, in its device's space; of the host's memory, in this process. 0 when it is empty or closed."""
         return int(_raw.library().shmalloc_storage_address(self._ref()))
 
     @property
@@ -136,12 +166,21 @@ class Storage(Held):
         return data
 
     @property
+    def device(self) -> Device:
+        """Where its memory is."""
+        return Device.of(self._info().device)
+
+    def _info(self) -> _raw.StorageInfo:
+        info = _raw.make(_raw.StorageInfo)
+        call('storage_get_info', self._ref(), ctypes.byref(info))
+        return info
+
+    @property
     def info(self) -> StorageInfo:
         """All that is known of it."""
         sweep()
-        info = _raw.make(_raw.StorageInfo)
-        call('storage_get_info', self._ref(), ctypes.byref(info))
-        return StorageInfo(info.address, info.device, info.size, info.capacity, info.id, info.generation, info.allocator_id,
+        info = self._info()
+        return StorageInfo(info.address, Device.of(info.device), info.size, info.capacity, info.id, info.generation, info.allocator_id,
                            info.references, info.pins, known(Kind, info.kind), State(info.state), Mapped(info.mapped), info.fd)
 
     @property
@@ -161,14 +200,15 @@ class Storage(Held):
 
     def view(self, write: bool | None = None) -> memoryview:
         """The bytes, without a copy. None: writable if the memory is. As long as the view or anything made from it (a slice, an
-        array) lives, the bytes stay where they are; `with storage.view() as v:` ends it at a known point."""
+        array) lives, the bytes stay where they are; `with storage.view() as v:` ends it at a known point. UnsupportedError: the host can't
+        touch the memory. On a device that it can touch, nobody waits here for what is queued there."""
         return pinned(self._ref(), write)
 
     def __buffer__(self, flags: int, /) -> memoryview:
         """For memoryview(storage), from Python 3.12 on."""
         try:
             return self.view(True if flags & 1 else None)
-        except PermissionDeniedError as error:
+        except (PermissionDeniedError, UnsupportedError) as error:
             raise BufferError(str(error)) from None
 
     def array(self, dtype: Any, shape: int | Iterable[int] = (-1,), offset: int = 0) -> numpy.ndarray[Any, Any]:
@@ -188,24 +228,44 @@ class Storage(Held):
         return exported(self, _raw.make(_raw.Tensor), stream, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """The host."""
-        return HOST_DEVICE
+        """DLPack's numbers of the device: (1, 0) where the host can touch the memory without a driver, (2, index) for CUDA."""
+        return dlpack_device(self)
 
-    def copy(self, source: Storage, size: int | None = None, *, offset: int = 0, source_offset: int = 0) -> None:
-        """Copy bytes from another storage. Without a size all that follow the offsets, and then both must be as long."""
+    def copy(self, source: Storage, size: int | None = None, *, offset: int = 0, source_offset: int = 0, stream: Stream | None = None,
+             non_blocking: bool = False) -> None:
+        """Copy bytes from another storage, from and to the host or a device. Without a size all that follow the offsets, and then both
+        must be as long. `stream` is one of this storage's device, or of the source's if this one is the host's; None: its default
+        one. `non_blocking` returns once the copy is queued, and both are held until it is done; between memories of the host it
+        is done on return anyway, and for memory of the host that another process could cut short."""
         count = _raw.CONSTANTS['SHMALLOC_SIZE_ALL'] if size is None else _size(size)
-        call('storage_copy', self._ref(), _size(offset), source._ref(), _size(source_offset), count, 0, 0)
+        number = DEFAULT
+        if stream is not None:
+            device = self.device
+            number = (source.device if device == HOST else device)._number_of(stream)
+        flags = _raw.CONSTANTS['SHMALLOC_COPY_NON_BLOCKING'] if non_blocking else 0
+        call('storage_copy', self._ref(), _size(offset), source._ref(), _size(source_offset), count, number, flags)
+
+    def record_stream(self, stream: Stream) -> None:
+        """Another stream uses this storage: what is queued there when the memory goes back is done before anybody else has it. On the
+        host this does nothing."""
+        device = self.device
+        call('storage_record_stream', self._ref(), device._number_of(stream))
+        if device != HOST and all(stream.number != known.number for known in self._streams if not known.closed):
+            self._streams += (stream,)
 
     # ---- change ----
 
-    def share(self, to: Allocator | None = None) -> None:
-        """Make a private storage shareable, and keep this object: its bytes move. BusyError: a view of it lives."""
-        call('storage_share', self._ref(), to._ref() if to is not None else None, 0)
+    def share(self, to: Allocator | None = None, *, stream: Stream | None = None) -> None:
+        """Make a private storage shareable, and keep this object: its bytes move, on a device by a copy on the stream. BusyError: a view
+        of it lives."""
+        number = DEFAULT if stream is None else self.device._number_of(stream)
+        call('storage_share', self._ref(), to._ref() if to is not None else None, number)
 
-    def grow(self, size: int) -> None:
+    def grow(self, size: int, *, stream: Stream | None = None) -> None:
         """Make it longer, at the same address, up to info.capacity; 0: to whatever another process made it. Views made before
-        keep their length."""
-        call('storage_grow', self._ref(), _size(size), 0)
+        keep their length. On a device the stream clears the new bytes."""
+        number = DEFAULT if stream is None else self.device._number_of(stream)
+        call('storage_grow', self._ref(), _size(size), number)
 
     def seal(self) -> None:
         """From here on nobody writes it; for storages with pages of their own (`isolated`). BusyError: a writable view of it lives,
@@ -255,6 +315,8 @@ class Storage(Held):
             return '<shmalloc.Storage, released>'
         info = self.info
         words = [str(state.name).lower() for state in State if state in info.state]
+        if info.device != HOST:
+            words.append(f'on {info.device}')
         return f'<shmalloc.Storage {info.id} of {info.size} bytes {" ".join(words)}>'
 
 
