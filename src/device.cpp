@@ -180,5 +180,8 @@ shmalloc_status shmalloc_device_register(const shmalloc_backend *backend, void *
 }
 
 shmalloc_status shmalloc_device_unregister(shmalloc_device device, shmalloc_error *err) {
-  return guard_work(err, [&]() -> Result<void> { return device::unregister_custom(device); });
+  return guard_work(err, [&]() -> Result<void> {
+    if (device::type_of(device) == SHMALLOC_DEVICE_TYPE_CUSTOM) Allocator::forget_current(device);
+    return device::unregister_custom(device);
+  });
 }

@@ -97,7 +97,8 @@ SHMALLOC_API shmalloc_status shmalloc_device_register(const shmalloc_backend *ba
                                                       shmalloc_destroy_fn destroy_fn, shmalloc_device *out_device,
                                                       shmalloc_error *err);
 
-/** @brief A device of one's own is not used any more. Its number is void at once; destroy_fn runs before this returns.
+/** @brief A device of one's own is not used any more. Its number is void at once, its current allocator is given back, and destroy_fn runs
+ *  before this returns.
  *  @param device that shmalloc_device_register gave
  *  @return OK; BUSY: allocators of it are there; NOT_FOUND.  Threading: any. Call: work +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_device_unregister(shmalloc_device device, shmalloc_error *err);

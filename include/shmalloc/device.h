@@ -2,8 +2,9 @@
  * shmalloc/device.h - where memory is, and the order of work on it: streams, events, copies.
  *
  * A device is begun by the first call that needs it, and lasts as long as the process. Work is queued on streams and done in each
- * stream's order; what different streams do has no order but by events. A child made by fork has none of its parent's devices: calls on
- * their streams, events and memory are BACKEND there, giving back does nothing, and HOST_STREAMS devices can be begun anew. */
+ * stream's order; what different streams do has no order but by events. A child made by fork has none of its parent's devices: its memory
+ * is BACKEND there and giving it back does nothing. HOST_STREAMS devices begin anew, with numbers of their own: those of the parent's streams
+ * and events mean nothing, or something else. */
 #ifndef SHMALLOC_DEVICE_H
 #define SHMALLOC_DEVICE_H
 

@@ -275,7 +275,14 @@ static void the_host_can_t_touch_every_device(void **state) {
   assert_int_equal(info.capabilities, 0);
   shmalloc_storage_release(storage);
   shmalloc_allocator_release(allocator);
+  /* The current allocator is the device's own affair, unless it is in use. */
+  OK(shmalloc_allocator_get_current(device, &allocator, err));
+  storage = make(allocator, 100, 0, 0);
+  shmalloc_allocator_release(allocator);
+  FAILS(BUSY, "storages", shmalloc_device_unregister(device, err));
+  shmalloc_storage_release(storage);
   OK(shmalloc_device_unregister(device, err));
+  assert_int_equal(destroyed, 1);
 }
 
 static void what_devices_can_t_do_is_refused(void **state) {

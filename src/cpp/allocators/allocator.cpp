@@ -136,6 +136,15 @@ Result<void> Allocator::set_current(Allocator *allocator) {
   return {};
 }
 
+void Allocator::forget_current(shmalloc_device device) {
+  Ref<Allocator> old;  // Released after the lock.
+  const std::lock_guard lock(current_mutex);
+  const auto found = currents().find(device);
+  if (found == currents().end() || found->second->live_storages() != 0) return;
+  old = std::move(found->second);
+  currents().erase(found);
+}
+
 Result<void> Allocator::configure(const char *text) {
   const std::lock_guard lock(settings_mutex_);
   SHMALLOC_TRY(changed, parse_settings(settings_, text, keys_));

@@ -25,6 +25,8 @@ class Allocator : public Handle {
   // The same without a lock or a reference: the one that was made here, which is never freed. NULL: there is none, or another was set.
   static Allocator *current_quickly() { return quick_.load(std::memory_order_acquire); }
   static Result<void> set_current(Allocator *allocator);
+  // A device's is current no more, unless it has live storages.
+  static void forget_current(shmalloc_device device);
 
   static constexpr std::size_t kNameRoom = 64;  // of a name and its zero byte
 
