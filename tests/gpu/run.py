@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """run.py [--record FILE] [--out DIR]: builds and runs all that needs a GPU, with a compiler, Python and the CUDA toolkit's headers alone.
 
-The library, the contract test (what is assumed of a driver), the conformance suite on the CUDA backend, and the public functions on GPUs. What
-each said becomes a record, dated and with the revision; where there is no GPU nothing is written. 1 if something failed.
+The library, the contract test (what is assumed of a driver), the conformance suite on the CUDA backend, the public functions on GPUs, and the
+benchmark of the caching allocator, with PyTorch's and RMM's beside it where they are installed. What each said becomes a record, dated and with the revision; where there is no GPU nothing is written. 1 if something failed.
 """
 import argparse
 import datetime
@@ -51,17 +51,21 @@ def build_programs(out, objects, cuda):
                         *objects, '-ldl'],
         'storages': [*CC, *bare, 'tests/cuda/test_cuda.c', *public],
         'caching': [*CC, *bare, on_gpu, 'tests/c/test_caching.c', *public],
+        'bench': [*CXX, '-DNDEBUG', '-Iinclude', '-Ibench', *(path for path in sorted((ROOT / 'bench').rglob('*.cpp')) if path.name != 'malloc_peer.cpp'),
+                  *public, '-lrt'],
     }
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda item: run([*item[1], '-o', out / item[0]]), commands.items()))
-    return {name: out / name for name in commands}
+    programs = {name: [out / name] for name in commands}
+    programs['bench'] += ['--quick', '--only', 'caching']
+    return programs | {'peers': [sys.executable, ROOT / 'bench/anchors/gpu_peers.py']}
 
 
 def said_by(program):
     """(exit status, what it printed)."""
     environment = dict(os.environ, SHMALLOC_CONTRACT_DRIVER='real')
     try:
-        done = subprocess.run([program], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
+        done = subprocess.run(program, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
                               timeout=PATIENCE, check=False)
         return done.returncode, done.stdout
     except subprocess.TimeoutExpired as late:
@@ -87,7 +91,7 @@ def main():
         sys.exit(f'no {cuda}/include/cuda.h: install the CUDA toolkit, or say CUDA_PATH')
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    print('building the library and four programs', flush=True)
+    print('building the library and five programs', flush=True)
     programs = build_programs(out, build_library(out), cuda)
     results = {}
     for name, program in programs.items():
