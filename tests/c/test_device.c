@@ -102,12 +102,13 @@ static void add_one(void *to) { ++*(int *)to; }
 
 static void functions_are_work(void **state) {
   (void)state;
-  int count = 0;
+  int count = 0, once = 0;
   const shmalloc_stream stream = make_stream();
   for (int i = 0; i < 1000; ++i) OK(shmalloc_stream_call(DEVICE, stream, add_one, &count, err));
-  OK(shmalloc_stream_call(DEVICE, SHMALLOC_STREAM_DEFAULT, add_one, &(int){0}, err));
+  OK(shmalloc_stream_call(DEVICE, SHMALLOC_STREAM_DEFAULT, add_one, &once, err));
   OK(shmalloc_device_synchronize(DEVICE, err));
   assert_int_equal(count, 1000);
+  assert_int_equal(once, 1);
   FAILS(INVALID, "fn", shmalloc_stream_call(DEVICE, stream, NULL, NULL, err));
   end_stream(stream);
 }

@@ -25,6 +25,7 @@ int destroyed = 0;
 int adopted = 0;
 uint64_t next_number = 1;
 int32_t give(uint64_t size, uint64_t *out, void *) {
+  if (size > uint64_t{1} << 30) return SHMALLOC_STATUS_NO_MEMORY;
   *out = reinterpret_cast<uintptr_t>(std::aligned_alloc(4096, (size + 4095) / 4096 * 4096));
   if (*out == 0) return SHMALLOC_STATUS_NO_MEMORY;
   ++given;
