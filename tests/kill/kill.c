@@ -3,7 +3,7 @@
  * In the environment:
  *     SHMALLOC_KILLS   how many (1000; 300 with a sanitizer)
  *     SHMALLOC_SEED    the random numbers of a run that is to be repeated
- * With the argument `mutant` the protocol has a mistake built in, and not to find it is the failure. */
+ * With the arguments `mutant` and a number the protocol has that mistake, and not to find it is the failure. */
 #include <stdarg.h>
 
 #include "world.h"
@@ -23,6 +23,7 @@ struct world *world;
 
 /* ---- dying at a step ---- */
 
+int shmalloc_mutant; /* which mistake: src/cpp/allocators/shared/steps.hpp */
 static atomic_int steps_left; /* 0: never */
 static _Thread_local struct random pauses;
 
@@ -134,7 +135,8 @@ static void end_workers(void) {
 }
 
 int main(int argc, char **argv) {
-  const int mutant = argc > 1 && strcmp(argv[1], "mutant") == 0;
+  const int mutant = argc > 2 && strcmp(argv[1], "mutant") == 0;
+  if (mutant) shmalloc_mutant = atoi(argv[2]);
   const char *text = getenv("SHMALLOC_KILLS"), *seed = getenv("SHMALLOC_SEED");
   const int wanted = mutant ? 10000 : text != NULL ? atoi(text) : SANITIZED ? 300 : 1000;
   static const int crowds[] = {4, 10, 17, 68};

@@ -53,7 +53,7 @@ Result<void> Ring::take_place_locked() {
     SHMALLOC_STEP();
     // Nobody has it, so what is in cells under its number is a dead one's.
     head_->open.fetch_and(~bit_of(place));
-    const bool mended = (head_->places.fetch_or(bit_of(place)) & bit_of(place)) != 0 && SHMALLOC_MUTANT != 13 && mend(place);
+    const bool mended = (head_->places.fetch_or(bit_of(place)) & bit_of(place)) != 0 && !SHMALLOC_MUTANT(13) && mend(place);
     SHMALLOC_STEP();
     SHMALLOC_TRY(kept, os::lock_byte(own.get(), byte_of(place), os::Lock::shared));
     if (!kept) continue;
@@ -114,13 +114,13 @@ bool Ring::mend(int place) const {
     wire::Cell &found = cell(i);
     std::uint64_t now = found.word.load(std::memory_order_acquire);
     if (place_of(now) != place) continue;
-    if (SHMALLOC_MUTANT != 11 && state_of(now) == writing &&
+    if (!SHMALLOC_MUTANT(11) && state_of(now) == writing &&
         found.word.compare_exchange_strong(now, word(empty, 0, lap_of(now) + 1))) {
       head_->unsent.fetch_add(1, std::memory_order_relaxed);
       mended = true;
-    } else if (SHMALLOC_MUTANT != 12 && state_of(now) == taking &&
+    } else if (!SHMALLOC_MUTANT(12) && state_of(now) == taking &&
                found.word.compare_exchange_strong(
-                   now, SHMALLOC_MUTANT == 14 ? word(empty, 0, lap_of(now) + 1) : word(full, 0, lap_of(now)))) {
+                   now, SHMALLOC_MUTANT(14) ? word(empty, 0, lap_of(now) + 1) : word(full, 0, lap_of(now)))) {
       mended = true;
     }
   }

@@ -277,14 +277,14 @@ Result<Ref<Storage>> Storage::find_shared(std::uintptr_t address) {
   {
     const std::lock_guard lock(mutex);            // One seeker at a time.
     if (marks == nullptr) return Ref<Storage>();  // No thread has had a storage in a segment yet.
-    const bool usual = !seeking.exchange(SHMALLOC_MUTANT != 22, std::memory_order_relaxed);
+    const bool usual = !seeking.exchange(!SHMALLOC_MUTANT(22), std::memory_order_relaxed);
     if (usual && !os::fence_all_threads())  // It said that it could. From now on `seeking` stays, and nothing is done quickly.
       return fail(SHMALLOC_STATUS_SYSTEM, errno,
                   "membarrier was refused all of a sudden; looking for the address again will do without");
     for (const Mark *mark = marks; mark != nullptr; mark = mark->next) {
       // Who begins from here on sees us: only what had begun before is waited for.
       const std::uint64_t seen = mark->steps.load(std::memory_order_acquire);
-      while (SHMALLOC_MUTANT != 21 && seen % 2 != 0 && mark->steps.load(std::memory_order_acquire) == seen) os::yield();
+      while (!SHMALLOC_MUTANT(21) && seen % 2 != 0 && mark->steps.load(std::memory_order_acquire) == seen) os::yield();
     }
     if (!Heap::find_address(address, visit, &found)) Segment::find_address(address, visit, &found);
     if (usual) seeking.store(false, std::memory_order_release);

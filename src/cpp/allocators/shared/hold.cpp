@@ -202,9 +202,7 @@ Result<int> Segment::claim(int fd) {
     SHMALLOC_TRY(locked, os::lock_byte(fd, byte_of(place), os::Lock::exclusive));
     if (!locked) continue;
     SHMALLOC_STEP();
-#if SHMALLOC_MUTANT != 3
-    clear_place(place);
-#endif
+    if (!SHMALLOC_MUTANT(3)) clear_place(place);
     SHMALLOC_STEP();
     head_->places.fetch_or(bit_of(place), std::memory_order_acq_rel);
     SHMALLOC_STEP();
@@ -237,7 +235,7 @@ void Segment::clear_up_with(int fd) {
   for (int place = 0; place < wire::kPlaces; ++place) {
     if ((places & bit_of(place)) == 0 || place == place_.load(std::memory_order_relaxed)) continue;
     auto locked = os::lock_byte(fd, byte_of(place), os::Lock::exclusive);
-    if (!locked || (!*locked && SHMALLOC_MUTANT != 4)) continue;
+    if (!locked || (!*locked && !SHMALLOC_MUTANT(4))) continue;
     SHMALLOC_STEP();
     clear_place(place);
     SHMALLOC_STEP();
@@ -371,7 +369,7 @@ bool Segment::mark_for_child(std::uint32_t index) {
   prepare_child();
   if (child_place_ < 0) return false;
   SHMALLOC_STEP();
-  if (SHMALLOC_MUTANT != 5) slots_[index].holders.fetch_or(bit_of(child_place_), std::memory_order_acq_rel);
+  if (!SHMALLOC_MUTANT(5)) slots_[index].holders.fetch_or(bit_of(child_place_), std::memory_order_acq_rel);
   return true;
 }
 

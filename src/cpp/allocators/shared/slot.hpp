@@ -41,10 +41,10 @@ inline bool hold(wire::Slot &slot, std::uint64_t bit, std::uint32_t generation) 
     const State now = load(slot);
     if (now.generation != generation) return false;
     SHMALLOC_STEP();
-#if SHMALLOC_MUTANT == 2
-    slot.holders.fetch_or(bit, std::memory_order_acq_rel);
-    return true;
-#endif
+    if (SHMALLOC_MUTANT(2)) {
+      slot.holders.fetch_or(bit, std::memory_order_acq_rel);
+      return true;
+    }
     if (compare_exchange(slot, now, {now.holders | bit, generation})) return true;
   }
 }
@@ -53,13 +53,13 @@ inline void let_go(wire::Slot &slot, std::uint64_t bit) { slot.holders.fetch_and
 
 // Ends a generation that nobody holds: true, and from now on its handles are stale and its memory is free.
 inline bool retire(wire::Slot &slot, std::uint32_t generation) {
-#if SHMALLOC_MUTANT == 1
-  const State now = load(slot);
-  if (now.holders != 0 || now.generation != generation) return false;
-  SHMALLOC_STEP();
-  slot.generation.store(generation + 1, std::memory_order_release);
-  return true;
-#endif
+  if (SHMALLOC_MUTANT(1)) {
+    const State now = load(slot);
+    if (now.holders != 0 || now.generation != generation) return false;
+    SHMALLOC_STEP();
+    slot.generation.store(generation + 1, std::memory_order_release);
+    return true;
+  }
   SHMALLOC_STEP();
   return compare_exchange(slot, {0, generation}, {0, generation + 1});
 }
