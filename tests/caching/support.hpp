@@ -83,7 +83,7 @@ class Fixture {
 #ifdef SHMALLOC_CACHING_MUTANTS
   const char *number = getenv("SHMALLOC_MUTANT");
   shmalloc::caching::chosen_mutant = number != nullptr ? atoi(number) : 0;
-  if (number != nullptr) alarm(20);  // What a mistake has spoilt may make what follows go round for ever.
+  if (number != nullptr) alarm(6);  // What a mistake has spoilt may make what follows go round for ever.
 #endif
 }
 
