@@ -115,11 +115,6 @@ shmalloc_status shmalloc_allocator_observe(shmalloc_allocator *allocator, uint32
                                            shmalloc_destroy_fn destroy_fn, uint64_t *out_id, shmalloc_error *err) {
   const shmalloc_status status = guard_work(err, [&]() -> Result<void> {
     SHMALLOC_TRY(self, caching_of(allocator));
-    constexpr std::uint32_t kKnown = SHMALLOC_NOTICE_MEMORY_LOW | SHMALLOC_NOTICE_OUT_OF_MEMORY;
-    if ((kinds & ~kKnown) != 0)
-      return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "observe: kinds %#x are not known to this version", kinds & ~kKnown);
-    if (kinds == 0) return fail(SHMALLOC_STATUS_INVALID, 0, "observe: kinds is 0, so there is nothing to hear");
-    if (fn == nullptr) return missing("fn");
     if (out_id == nullptr) return missing("out_id");
     SHMALLOC_TRY(id, self->cache().observe(kinds, fn, userdata, destroy_fn));
     *out_id = id;

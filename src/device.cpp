@@ -33,6 +33,14 @@ shmalloc_status on_stream(shmalloc_device number, shmalloc_stream stream, shmall
   });
 }
 
+Result<void> check_range(const char *name, std::uint64_t address, std::size_t size) {
+  if (address == 0) return fail(SHMALLOC_STATUS_INVALID, 0, "%s is 0", name);
+  if (address > UINT64_MAX - size)
+    return fail(SHMALLOC_STATUS_INVALID, 0, "%zu bytes from %s, %#llx, are more than there are addresses", size, name,
+                static_cast<unsigned long long>(address));
+  return {};
+}
+
 Result<void> describe_device(shmalloc_device number, shmalloc_device_info *info) {
   SHMALLOC_TRY(found, device::find(number));
   const device::Description description = found->describe();
@@ -85,7 +93,8 @@ shmalloc_status shmalloc_device_copy(shmalloc_device device, shmalloc_address to
                                      shmalloc_stream stream, shmalloc_error *err) {
   return on_stream(device, stream, err, [&](device::Device &on) -> Result<void> {
     if (size == 0) return {};
-    if (to == 0 || from == 0) return fail(SHMALLOC_STATUS_INVALID, 0, "%s is 0", to == 0 ? "to" : "from");
+    SHMALLOC_CHECK(check_range("to", to, size));
+    SHMALLOC_CHECK(check_range("from", from, size));
     if (to < from + size && from < to + size) return fail(SHMALLOC_STATUS_INVALID, 0, "the two ranges overlap");
     return on.copy(to, from, size, stream);
   });
@@ -96,7 +105,7 @@ shmalloc_status shmalloc_device_fill(shmalloc_device device, shmalloc_address to
   return on_stream(device, stream, err, [&](device::Device &on) -> Result<void> {
     if (value > 255) return fail(SHMALLOC_STATUS_INVALID, 0, "value is 0 to 255, not %u", value);
     if (size == 0) return {};
-    if (to == 0) return fail(SHMALLOC_STATUS_INVALID, 0, "to is 0");
+    SHMALLOC_CHECK(check_range("to", to, size));
     return on.fill(to, static_cast<std::uint8_t>(value), size, stream);
   });
 }

@@ -249,7 +249,8 @@ typedef enum shmalloc_copy_flags {
 
 /** @brief Copy bytes from one storage to another, or within one, on the host, on a device, between the two, and between devices that are
  *  peers. A storage that a peer process truncates meanwhile is an error, not a SIGBUS, as long as both are the host's.
- *  @param dst (borrowed) with NON_BLOCKING held until the stream has passed the copy; so is src. In a capture the host's is held by you
+ *  @param dst (borrowed) with NON_BLOCKING held until the stream has passed the copy; so is src. In a capture hold both yourself, as long as
+ *  the graph may run
  *  @param dst_offset bytes
  *  @param src (borrowed)
  *  @param src_offset bytes
@@ -257,7 +258,7 @@ typedef enum shmalloc_copy_flags {
  *  @param stream to queue it on, of the device of dst, or of src if dst is the host's; ignored between host memories
  *  @param flags shmalloc_copy_flags
  *  @return OK; INVALID: out of bounds, or not as long, or overlapping on a device; UNSUPPORTED: no way leads from the one to the other; PERMISSION: dst is read-only; CLOSED; STALE: a peer truncated one of them; BUSY: one
- *  is being moved right now.  Threading: any. Call: wait. Since: 0.1 */
+ *  is being moved right now, or the stream is being captured and the copy can't be queued.  Threading: any. Call: wait. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_storage_copy(shmalloc_storage *dst, size_t dst_offset, shmalloc_storage *src,
                                                    size_t src_offset, size_t size, shmalloc_stream stream, uint32_t flags,
                                                    shmalloc_error *err);

@@ -121,6 +121,9 @@ static void what_is_wrong_is_said(void **state) {
   FAILS(INVALID, "overlap", shmalloc_device_copy(DEVICE, at, at + 8, 16, stream, err));
   FAILS(INVALID, "from is 0", shmalloc_device_copy(DEVICE, at, 0, 16, stream, err));
   FAILS(INVALID, "to is 0", shmalloc_device_copy(DEVICE, 0, at, 16, stream, err));
+  FAILS(INVALID, "from", shmalloc_device_copy(DEVICE, at, UINT64_MAX - 8, 16, stream, err));
+  FAILS(INVALID, "to", shmalloc_device_copy(DEVICE, at, at + 64, SIZE_MAX - 8, stream, err));
+  FAILS(INVALID, "to", shmalloc_device_fill(DEVICE, at, 0, SIZE_MAX, stream, err));
   FAILS(INVALID, "256", shmalloc_device_fill(DEVICE, at, 256, 16, stream, err));
   FAILS(INVALID, "to is 0", shmalloc_device_fill(DEVICE, 0, 1, 16, stream, err));
   FAILS(INVALID, "reserved", shmalloc_device_fill(DEVICE, at, 1, 16, SHMALLOC_STREAM_OWN, err));

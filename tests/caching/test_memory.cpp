@@ -97,15 +97,15 @@ void a_fragmented_pool_is_called_so(void **) {
 
 void the_fraction_is_a_limit(void **) {
   Fixture at(100 * kMiB);
-  good(at.cache.set_memory_fraction(0.5));
+  good(at.cache.configure("per_process_memory_fraction:0.5"));
   at.allocate(50 * kMiB);
   const long before = at.machine.calls("allocate");
   at.fails(512);
   assert_int_equal(at.machine.calls("allocate"), before);  // not asked
-  good(at.cache.set_memory_fraction(1));
+  good(at.cache.configure("per_process_memory_fraction:1"));
   at.allocate(50 * kMiB);
-  bad(at.cache.set_memory_fraction(1.1), SHMALLOC_STATUS_INVALID, "fraction");
-  bad(at.cache.set_memory_fraction(-0.1), SHMALLOC_STATUS_INVALID, "fraction");
+  bad(at.cache.configure("per_process_memory_fraction:1.1"), SHMALLOC_STATUS_INVALID, "fraction");
+  bad(at.cache.configure("per_process_memory_fraction:-0.1"), SHMALLOC_STATUS_INVALID, "fraction");
   // What the device refused does not count.
   Fixture refused(100 * kMiB, "per_process_memory_fraction:0.5");
   refused.machine.take_away(80 * kMiB);

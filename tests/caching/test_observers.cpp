@@ -114,8 +114,8 @@ void there_are_sixteen(void **) {
   std::uint64_t ids[16];
   for (std::uint64_t &id : ids) id = observe(at, kLow, count, &ended, count_end);
   bad(at.cache.observe(kLow, count, &ended, count_end), SHMALLOC_STATUS_NO_SPACE, "16 observers");
-  bad(at.cache.observe(0, count, &ended, count_end), SHMALLOC_STATUS_INVALID, "observer");
-  bad(at.cache.observe(kLow, nullptr, &ended, count_end), SHMALLOC_STATUS_INVALID, "observer");
+  bad(at.cache.observe(0, count, &ended, count_end), SHMALLOC_STATUS_INVALID, "kinds");
+  bad(at.cache.observe(kLow, nullptr, &ended, count_end), SHMALLOC_STATUS_INVALID, "fn");
   bad(at.cache.observe(4, count, &ended, count_end), SHMALLOC_STATUS_UNSUPPORTED, "0x4");
   assert_int_equal(ended, 0);  // It is still the caller's.
   good(at.cache.unobserve(ids[3]));

@@ -123,6 +123,57 @@ static void peers_copy(void **state) {
   shmalloc_allocator_release(direct);
 }
 
+/* A function of the driver's, by its name; its arguments are handles and numbers. */
+typedef int (*driver_fn)(uintptr_t, ...);
+static driver_fn driver(const char *name) {
+  static void *library;
+  driver_fn found = NULL;
+  if (library == NULL) library = dlopen("libcuda.so.1", RTLD_LAZY);
+  assert_non_null(library);
+  *(void **)&found = dlsym(library, name);
+  if (found == NULL) fail_msg("the driver has no %s", name);
+  return found;
+}
+
+static void a_captured_copy_runs_with_its_graph(void **state) {
+  (void)state;
+  enum { THREAD_LOCAL = 1 };
+  shmalloc_allocator *gpu = make_caching(DEVICE, NULL), *direct = make_allocator(SHMALLOC_ALLOCATOR_KIND_DIRECT, NULL);
+  shmalloc_allocator *shared = make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL);
+  const shmalloc_stream stream = make_stream();
+  shmalloc_storage *from = make(gpu, stream, SHMALLOC_STORAGE_ZEROED), *to = make(gpu, stream, SHMALLOC_STORAGE_ZEROED);
+  shmalloc_storage *host = make(direct, 0, 0), *cut = make(shared, 0, 0);
+  uintptr_t context = 0, graph = 0, executable = 0;
+  memset(bytes(host), 0x42, SIZE);
+  OK(shmalloc_storage_copy(from, 0, host, 0, SIZE, stream, 0, err));
+  assert_int_equal(driver("cuDevicePrimaryCtxRetain")((uintptr_t)&context, 0), 0);
+  assert_int_equal(driver("cuCtxSetCurrent")(context), 0);
+  assert_int_equal(driver("cuStreamBeginCapture_v2")(stream, THREAD_LOCAL), 0);
+  FAILS(BUSY, "captured", shmalloc_stream_call(DEVICE, stream, wait_at_gate, NULL, err));
+  FAILS(BUSY, "captured", shmalloc_stream_synchronize(DEVICE, stream, err));
+  FAILS(BUSY, "captured", shmalloc_storage_copy(to, 0, from, 0, SIZE, stream, 0, err));
+  FAILS(BUSY, "captured", shmalloc_storage_copy(host, 0, from, 0, SIZE, stream, 0, err));
+  FAILS(BUSY, "cut short", shmalloc_storage_copy(to, 0, cut, 0, SIZE, stream, SHMALLOC_COPY_NON_BLOCKING, err));
+  OK(shmalloc_storage_copy(to, 0, from, 0, SIZE, stream, SHMALLOC_COPY_NON_BLOCKING, err));
+  assert_int_equal(driver("cuStreamEndCapture")(stream, &graph), 0);
+  OK(shmalloc_storage_copy(host, 0, to, 0, SIZE, stream, 0, err));
+  assert_int_equal(bytes(host)[SIZE - 1], 0);
+  assert_int_equal(driver("cuGraphInstantiateWithFlags")((uintptr_t)&executable, graph, 0ULL), 0);
+  assert_int_equal(driver("cuGraphLaunch")(executable, stream), 0);
+  OK(shmalloc_storage_copy(host, 0, to, 0, SIZE, stream, 0, err));
+  assert_int_equal(bytes(host)[SIZE - 1], 0x42);
+  assert_int_equal(driver("cuGraphExecDestroy")(executable), 0);
+  assert_int_equal(driver("cuGraphDestroy")(graph), 0);
+  assert_int_equal(driver("cuCtxSetCurrent")(0), 0);
+  assert_int_equal(driver("cuDevicePrimaryCtxRelease_v2")(0), 0);
+  shmalloc_storage *all[] = {from, to, host, cut};
+  for (int i = 0; i < 4; ++i) shmalloc_storage_release(all[i]);
+  end_stream(stream);
+  shmalloc_allocator_release(gpu);
+  shmalloc_allocator_release(direct);
+  shmalloc_allocator_release(shared);
+}
+
 static void memory_is_out_when_it_is(void **state) {
   (void)state;
   shmalloc_allocator *gpu = make_caching(DEVICE, NULL);
@@ -138,8 +189,11 @@ static void memory_is_out_when_it_is(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_gpu_tells_what_it_is),          cmocka_unit_test(bytes_go_there_and_come_back),
-      cmocka_unit_test(what_is_queued_finds_its_memory), cmocka_unit_test(peers_copy),
+      cmocka_unit_test(a_gpu_tells_what_it_is),
+      cmocka_unit_test(bytes_go_there_and_come_back),
+      cmocka_unit_test(what_is_queued_finds_its_memory),
+      cmocka_unit_test(peers_copy),
+      cmocka_unit_test(a_captured_copy_runs_with_its_graph),
       cmocka_unit_test(memory_is_out_when_it_is),
   };
   return cmocka_run_group_tests(tests, NULL, no_mistakes);

@@ -23,7 +23,7 @@ struct world *world;
 
 /* ---- dying at a step ---- */
 
-int shmalloc_mutant; /* which mistake: src/cpp/allocators/shared/steps.hpp */
+int shmalloc_mutant;          /* which mistake: src/cpp/allocators/shared/steps.hpp */
 static atomic_int steps_left; /* 0: never */
 static _Thread_local struct random pauses;
 

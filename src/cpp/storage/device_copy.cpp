@@ -93,14 +93,20 @@ Result<void> copy_on_device(const Part &to, const Part &from, std::size_t size, 
   const Storage *host = to_device == SHMALLOC_DEVICE_HOST     ? &to.storage
                         : from_device == SHMALLOC_DEVICE_HOST ? &from.storage
                                                               : nullptr;
-  if (host != nullptr && !host->stable()) return copy_in_pieces(device, to, from, size, stream);
+  const bool in_pieces = host != nullptr && !host->stable();
+  SHMALLOC_TRY(captured, device.capturing(stream));
+  if (captured) {
+    if (!non_blocking || in_pieces)
+      return fail(SHMALLOC_STATUS_BUSY, 0, "the stream is being captured: a copy that is waited for can't be part of a graph%s",
+                  in_pieces ? ", nor one of host memory that a peer could cut short" : "");
+    // The graph runs whenever its owner likes: he keeps what it uses.
+    return device.copy(to.address, from.address, size, stream);
+  }
+  if (in_pieces) return copy_in_pieces(device, to, from, size, stream);
   if (!non_blocking) {
     SHMALLOC_CHECK(device.copy(to.address, from.address, size, stream));
     return device.synchronize_stream(stream);
   }
-  // A graph that a capture makes runs whenever its owner likes: he keeps what it uses.
-  SHMALLOC_TRY(captured, device.capturing(stream));
-  if (captured) return device.copy(to.address, from.address, size, stream);
   SHMALLOC_TRY(kept, keep(to, from, device, stream));
   const auto queued = device.copy(to.address, from.address, size, stream);
   if (kept == nullptr) return queued;

@@ -23,7 +23,9 @@ constinit std::mutex change_mutexes[kMutexes];
 
 // Which storage begins where, on which device. Adopted memory may begin inside another storage, or at the same place.
 constinit std::mutex table_mutex;
-constinit std::size_t largest = 0;  // ever in the table: how far back a search has to look
+// The largest that was ever in the table, on the host and on devices: how far back a search has to look.
+constinit std::size_t largest[2] = {0, 0};
+std::size_t &largest_on(shmalloc_device device) { return largest[device != SHMALLOC_DEVICE_HOST]; }
 using Place = std::pair<shmalloc_device, std::uint64_t>;
 using Table = std::multimap<Place, Storage *>;
 Table &table() {
@@ -118,7 +120,8 @@ void Storage::enter(std::uint64_t address) {
   if (address == 0 || memory_->capacity == 0) return;
   const std::lock_guard lock(table_mutex);
   table().emplace(Place(device_, address), this);
-  largest = std::max(largest, memory_->capacity);
+  std::size_t &most = largest_on(device_);
+  most = std::max(most, memory_->capacity);
   entered_ = address;
 }
 
@@ -136,7 +139,7 @@ Result<Ref<Storage>> Storage::find(shmalloc_device device, std::uint64_t address
     for (auto at = table().upper_bound(Place(device, address)); at != table().begin();) {
       --at;
       const std::uint64_t distance = address - at->first.second;
-      if (at->first.first != device || distance >= largest) break;
+      if (at->first.first != device || distance >= largest_on(device)) break;
       if (distance < at->second->size() && at->second->retain_if_alive()) {
         *offset = distance;
         return Ref<Storage>(at->second);

@@ -298,13 +298,6 @@ Settings BlockCache::settings() {
   return middle_.settings;
 }
 
-Result<void> BlockCache::set_memory_fraction(double fraction) {
-  if (!(fraction >= 0 && fraction <= 1)) return fail(SHMALLOC_STATUS_INVALID, 0, "a fraction is from 0 to 1, not %g", fraction);
-  const std::lock_guard lock(mutex_);
-  middle_.settings.fraction = fraction;
-  return {};
-}
-
 std::uint64_t BlockCache::limit() const {
   const double fraction = middle_.settings.fraction;
   return fraction < 1 ? static_cast<std::uint64_t>(fraction * static_cast<double>(description_.total)) : kUnlimited;

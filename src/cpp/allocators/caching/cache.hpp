@@ -151,7 +151,6 @@ class BlockCache {
   Result<void> configure(std::string_view text);
   Result<void> configure(const shmalloc_caching_params &params);
   Settings settings();
-  Result<void> set_memory_fraction(double fraction);
   // Whoever captures tells so; streams that the allocator knows are asked as well. Until all captures ended nothing is recorded or asked.
   void begin_capture() { captures_.fetch_add(1, std::memory_order_relaxed); }
   void end_capture() { captures_.fetch_sub(1, std::memory_order_relaxed); }

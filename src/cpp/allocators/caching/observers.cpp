@@ -26,8 +26,9 @@ bool Observers::in_call_of(const Observer &observer) {
 Result<std::uint64_t> Observers::add(std::uint32_t kinds, shmalloc_observer_fn fn, void *userdata, shmalloc_destroy_fn destroy_fn) {
   constexpr std::uint32_t kKnown = SHMALLOC_NOTICE_MEMORY_LOW | SHMALLOC_NOTICE_OUT_OF_MEMORY;
   if ((kinds & ~kKnown) != 0)
-    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "notices %#x are not known to this version of shmalloc", kinds & ~kKnown);
-  if (kinds == 0 || fn == nullptr) return fail(SHMALLOC_STATUS_INVALID, 0, "an observer needs a function and something to hear of");
+    return fail(SHMALLOC_STATUS_UNSUPPORTED, 0, "observe: kinds %#x are not known to this version", kinds & ~kKnown);
+  if (kinds == 0) return fail(SHMALLOC_STATUS_INVALID, 0, "observe: kinds is 0, so there is nothing to hear of");
+  if (fn == nullptr) return fail(SHMALLOC_STATUS_INVALID, 0, "observe: fn is NULL");
   const std::lock_guard lock(mutex);
   for (Observer &observer : observers_) {
     if (observer.id != 0) continue;
