@@ -75,9 +75,10 @@ class BlockCache {
     std::uint32_t from = index;
     Block *block = own->magazines[from].first;
     if (block == nullptr || (block->size != rounded && !serves(block->size, rounded))) [[unlikely]] {
-      from = next_to_look_in(index);
-      block = own->magazines[from].first;
-      if (block != nullptr && !serves(block->size, rounded)) block = nullptr;
+      const std::uint32_t last = last_to_look_in(rounded);
+      do {
+        block = ++from <= last ? own->magazines[from].first : nullptr;
+      } while (from <= last && (block == nullptr || !serves(block->size, rounded)));
     }
     if (block != nullptr) [[likely]] {
       own->pop(from);

@@ -15,6 +15,7 @@ inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 inline constexpr std::uint64_t kGrain = 512;
 inline constexpr std::uint64_t kMost = std::uint64_t{1} << 60;  // what can be asked for is less
 inline constexpr std::uint64_t kSmall = trace::kSmall;          // blocks of at most this share small segments
+inline constexpr std::uint64_t kLargestKept = 1024 * kSmall;    // by threads
 inline constexpr std::uint64_t kSmallSegment = 2 * kMiB;        // for small blocks
 inline constexpr std::uint64_t kLargeSegment = 20 * kMiB;       // for larger ones below kOwnSegment, unless set otherwise
 inline constexpr std::uint64_t kOwnSegment = 10 * kMiB;         // from here on each gets a segment of its size
@@ -88,13 +89,17 @@ constexpr std::uint64_t least_of(std::uint32_t index) {
 }
 inline constexpr std::uint32_t kClasses = class_of(kMost) + 1;
 
-// What a thread keeps ready is used again as it is, without a look at its neighbours. A small block may be somewhat larger than what it is
-// used for, as with malloc's classes of sizes: sizes that never come twice would find nothing else. Large ones must be just right.
+// What a thread keeps ready is used again as it is, without a look at its neighbours. It may be somewhat larger than what it is used for,
+// as with malloc's classes of sizes: sizes that never come twice would find nothing else. A large one by no more than what is never split
+// off either. A size of kSmall is the last of its pool.
 constexpr bool serves(std::uint64_t block, std::uint64_t rounded) {
-  return block - rounded <= (rounded < kSmall ? rounded / 8 : 0);
+  return block - rounded <= (rounded == kSmall ? 0 : std::min(rounded / 8, kSmall));
 }
-// Where to look after the class of a size itself; that class, if there is no other in the pool.
-constexpr std::uint32_t next_to_look_in(std::uint32_t index) { return index + 1 < class_of(kSmall) ? index + 1 : index; }
+// The last class that may have one.
+constexpr std::uint32_t last_to_look_in(std::uint64_t rounded) {
+  const std::uint32_t last = class_of(rounded + std::min(rounded / 8, kSmall));
+  return rounded <= kSmall ? std::min(last, class_of(kSmall) - 1) : std::min(last, class_of(kLargestKept));
+}
 
 static_assert(class_of(kGrain) == 1 && class_of(31 * kGrain) == 31 && class_of(32 * kGrain) == 32 && class_of(33 * kGrain) == 32);
 static_assert(class_of(34 * kGrain) == 33 && class_of(64 * kGrain) == 48 && least_of(33) == 34 * kGrain &&

@@ -19,8 +19,6 @@ namespace shmalloc::caching {
 
 class BlockCache;
 
-// The largest block that threads keep.
-inline constexpr std::uint64_t kLargestKept = std::uint64_t{1} << 30;
 inline constexpr std::uint32_t kKeptClasses = class_of(kLargestKept) + 1;
 
 // How many of a class.
