@@ -1,8 +1,13 @@
 // Every call of the device and every allocation of the library fails once. Whatever the outcome, nothing is lost, nothing is used before
 // its time, and the allocator works again.
+#include <sys/mman.h>
+
+#include <cerrno>
 #include <climits>
+#include <vector>
 
 #include "allocations.hpp"
+#include "os/calls.hpp"
 #include "support.hpp"
 
 namespace {
@@ -148,6 +153,46 @@ void no_memory_at_all_for_tables(void **) {
   }
 }
 
+// Tables and chunks of nodes from 2 MiB on are mapped, with huge pages. Each mapping is refused once: then there is no block more, or an
+// address is looked for in another way.
+long mappings = 0, refused = 0;
+decltype(shmalloc::os::calls.mmap) real_mmap = nullptr;
+void *refuse_mmap(void *address, std::size_t size, int protection, int flags, int fd, off_t offset) {
+  if (++mappings != refused) return real_mmap(address, size, protection, flags, fd, offset);
+  errno = ENOMEM;
+  return MAP_FAILED;
+}
+
+void no_memory_for_large_tables(void **) {
+  constexpr std::size_t kBlocks = 150'000;
+  real_mmap = shmalloc::os::calls.mmap;
+  shmalloc::os::calls.mmap = refuse_mmap;
+  for (refused = 0; refused == 0 || refused <= mappings; ++refused) {
+    mappings = 0;
+    Fixture at(1024 * kMiB);
+    std::vector<Block *> blocks;
+    bad(at.cache.find(12345 * 512), SHMALLOC_STATUS_NOT_FOUND, "no block");  // makes the table
+    std::size_t short_of = 0;
+    while (blocks.size() < kBlocks) {
+      auto block = at.cache.allocate(512 + blocks.size() % 3 * 512, 0);
+      if (ok(block)) {
+        blocks.push_back(*block);
+      } else {
+        ++short_of;
+      }
+    }
+    if (refused == 0 && (mappings < 6 || short_of != 0)) fail_msg("%ld mappings, %zu failures", mappings, short_of);
+    if (short_of > 1) fail_msg("%zu failures for one mapping", short_of);
+    for (std::size_t i = 0; i < kBlocks; i += 101) {
+      auto found = at.cache.find(blocks[i]->address);
+      if (!found || *found != blocks[i]) fail_msg("mapping %ld refused: block %zu is not found", refused, i);
+    }
+    for (Block *block : blocks) good(at.cache.free(block));
+    check(at);
+  }
+  shmalloc::os::calls.mmap = real_mmap;
+}
+
 // The table of addresses can't grow, then not be made at all: addresses lead to blocks all the same.
 void no_memory_for_addresses(void **) {
   constexpr int kBlocks = 700;
@@ -193,9 +238,8 @@ void no_memory_for_addresses(void **) {
 
 int main() {
   const CMUnitTest tests[] = {
-      cmocka_unit_test(every_call_of_the_device),
-      cmocka_unit_test(every_allocation),
-      cmocka_unit_test(no_memory_at_all_for_tables),
+      cmocka_unit_test(every_call_of_the_device),    cmocka_unit_test(every_allocation),
+      cmocka_unit_test(no_memory_at_all_for_tables), cmocka_unit_test(no_memory_for_large_tables),
       cmocka_unit_test(no_memory_for_addresses),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -13,6 +13,7 @@
 #include "os/fd.hpp"
 #include "os/file.hpp"
 #include "os/memory_info.hpp"
+#include "os/pages.hpp"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -76,6 +77,14 @@ Result<Mapping> Mapping::map(int fd, std::uint64_t offset, std::size_t size, int
   mapping.base_ = base;
   mapping.size_ = size;
   return mapping;
+}
+
+Result<Mapping> Mapping::anonymous(std::size_t size, const char *what) {
+  const bool large = size >= kHugePage;
+  SHMALLOC_TRY(made, map(-1, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, large ? kHugePage : 0, what));
+  // Small pages do as well where there are no others.
+  if (large) static_cast<void>(calls.madvise(made.base_, size, MADV_HUGEPAGE));
+  return std::move(made);
 }
 
 Result<void> Mapping::replace(int fd, std::uint64_t offset, int protection, int flags, const char *what) {

@@ -32,6 +32,8 @@ class Mapping {
   // Maps `size` bytes of a file from `offset`, at a multiple of `alignment` (a power of two). fd -1: nothing, anonymous memory.
   static Result<Mapping> map(int fd, std::uint64_t offset, std::size_t size, int protection, int flags, std::size_t alignment,
                              const char *what);
+  // Private memory, all zero. From kHugePage on it begins at a multiple of that, and has huge pages where the system lets it have them.
+  static Result<Mapping> anonymous(std::size_t size, const char *what);
   // Maps the same range of a file anew in place of what is mapped here now.
   Result<void> replace(int fd, std::uint64_t offset, int protection, int flags, const char *what);
   // Binds the memory behind it to a NUMA node.

@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "allocators/caching/room.hpp"
+
 namespace shmalloc::caching {
 namespace {
 
@@ -19,7 +21,7 @@ void each_block(const Segment *segments, Function function) {
 Lookup::~Lookup() {
   for (Table *table = newest_.load(std::memory_order_relaxed); table != nullptr;) {
     Table *older = table->older;
-    ::operator delete(table);
+    put_room(table, size_of(table->bits()));
     table = older;
   }
 }
@@ -27,11 +29,10 @@ Lookup::~Lookup() {
 // NULL: there is no memory.
 Lookup::Table *Lookup::make(unsigned bits) {
   static_assert(sizeof(Table) % alignof(Slot) == 0);
-  const std::size_t count = std::size_t{1} << bits;
-  void *memory = ::operator new(sizeof(Table) + count * sizeof(Slot), std::nothrow);
+  void *memory = get_room(size_of(bits));
   if (memory == nullptr) return nullptr;
   auto *table = new (memory) Table(bits);
-  for (std::size_t i = 0; i < count; ++i) new (&table->slots()[i]) Slot();
+  for (std::size_t i = 0; i <= table->mask; ++i) new (&table->slots()[i]) Slot();
   return table;
 }
 

@@ -70,6 +70,7 @@ class Lookup {
     Table *older = nullptr;
   };
 
+  static std::size_t size_of(unsigned bits) { return sizeof(Table) + (sizeof(Slot) << bits); }
   static Table *make(unsigned bits);
   static void write(Table *table, Address address, Block *block);
   void enter(Block *block);

@@ -1,8 +1,12 @@
 // Small objects that come and go often: made in chunks, kept until the owner goes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
+#include <type_traits>
+
+#include "allocators/caching/room.hpp"
 
 namespace shmalloc::caching {
 
@@ -16,7 +20,7 @@ class Nodes {
     while (chunks_ != nullptr) {
       Chunk *chunk = chunks_;
       chunks_ = chunk->next;
-      delete chunk;
+      put_room(chunk, chunk->size);
     }
   }
   // NULL: there is no memory. As the last one left it.
@@ -34,7 +38,7 @@ class Nodes {
   template <class Function>
   void each(Function function) {
     for (Chunk *chunk = chunks_; chunk != nullptr; chunk = chunk->next) {
-      for (Node &node : chunk->nodes) function(node.value);
+      for (std::size_t i = 0; i < chunk->count(); ++i) function(chunk->nodes()[i].value);
     }
   }
 
@@ -44,16 +48,24 @@ class Nodes {
     T value{};
     Node *next = nullptr;
   };
-  struct Chunk {
-    Node nodes[64];
-    Chunk *next = nullptr;
+  // The nodes come behind it.
+  struct alignas(64) Chunk {
+    Node *nodes() { return reinterpret_cast<Node *>(this + 1); }
+    std::size_t count() const { return (size - sizeof(Chunk)) / sizeof(Node); }
+
+    const std::size_t size;
+    Chunk *next;
   };
+  static_assert(std::is_trivially_destructible_v<Node>);
+  static constexpr std::size_t kFirst = std::size_t{8} << 10, kMost = std::size_t{4} << 20;
+
+  // Each chunk is as large as all before it.
   bool grow() {
-    auto *chunk = new (std::nothrow) Chunk();
-    if (chunk == nullptr) return false;
-    chunk->next = chunks_;
-    chunks_ = chunk;
-    for (std::size_t i = 64; i-- > 0;) put(&chunk->nodes[i].value);
+    const std::size_t size = std::clamp(2 * (chunks_ != nullptr ? chunks_->size : 0), kFirst, kMost);
+    void *room = get_room(size);
+    if (room == nullptr) return false;
+    chunks_ = new (room) Chunk{size, chunks_};
+    for (std::size_t i = chunks_->count(); i-- > 0;) put(&(new (&chunks_->nodes()[i]) Node())->value);
     return true;
   }
 

@@ -67,15 +67,11 @@ Result<Address> HostMemory::allocate(std::size_t size) {
   const std::lock_guard lock(mutex_);
   SHMALLOC_CHECK(allocations_.make_room());
   SHMALLOC_CHECK(take(rounded));
-  const bool large = rounded >= os::kHugePage;
-  auto mapping = os::Mapping::map(-1, 0, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, large ? os::kHugePage : 0,
-                                  "a device's memory");
+  auto mapping = os::Mapping::anonymous(rounded, "a device's memory");
   if (!mapping) {
     used_ -= rounded;
     return mapping.error();
   }
-  // Small pages do as well where there are no others.
-  if (large) static_cast<void>(os::calls.madvise(mapping->base(), rounded, MADV_HUGEPAGE));
   const auto address = reinterpret_cast<Address>(mapping->base());
   mapping->forget();
   allocations_.insert({address, rounded});
