@@ -25,6 +25,7 @@ struct Subject {
     return B(std::move(device));
   }
   static constexpr long kPatience = std::is_same_v<B, Plain> ? 60 : 1;
+  static constexpr bool kForeignStreams = false;
 };
 
 struct Plain : Host {

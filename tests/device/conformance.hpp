@@ -6,6 +6,7 @@
 //     using Device = ..;                                       // a Backend
 //     static Result<Device> open(std::uint32_t index);         // NOT_FOUND where there are not so many
 //     static constexpr long kPatience = 60;                    // seconds after which work that does not come counts as lost
+//     static constexpr bool kForeignStreams = false;           // streams that others made serve as well, so any number may be one
 //   };
 #pragma once
 

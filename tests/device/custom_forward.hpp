@@ -238,6 +238,7 @@ struct Subject {
     return D(std::move(device));
   }
   static constexpr long kPatience = 60;
+  static constexpr bool kForeignStreams = false;
 };
 
 }  // namespace forward

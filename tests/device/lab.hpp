@@ -52,10 +52,12 @@ class Gate {
 
   Gate(B &device, Stream stream) {
     if constexpr (kHolds) {
-      auto *kept = new std::shared_ptr<std::atomic<bool>>(open_);
+      auto *kept = new std::shared_ptr<Flags>(flags_);
       const auto pass = [](void *argument) {
-        const std::unique_ptr<std::shared_ptr<std::atomic<bool>>> flag(static_cast<std::shared_ptr<std::atomic<bool>> *>(argument));
-        (*flag)->wait(false);
+        const std::unique_ptr<std::shared_ptr<Flags>> flags(static_cast<std::shared_ptr<Flags> *>(argument));
+        (*flags)->reached.store(true);
+        (*flags)->reached.notify_all();
+        (*flags)->open.wait(false);
       };
       closed_ = fine(device.call(stream, pass, kept));
       if (!closed_) delete kept;
@@ -80,12 +82,19 @@ class Gate {
 
   explicit operator bool() const { return closed_; }
   void open() {
-    open_->store(true);
-    open_->notify_all();
+    flags_->open.store(true);
+    flags_->open.notify_all();
+  }
+  // The stream has come here. A driver may have one thread for the functions of all streams: the next gate is reached when this one is open.
+  void reach() {
+    if constexpr (kHolds) flags_->reached.wait(false);
   }
 
  private:
-  std::shared_ptr<std::atomic<bool>> open_ = std::make_shared<std::atomic<bool>>(false);
+  struct Flags {
+    std::atomic<bool> reached{false}, open{false};
+  };
+  std::shared_ptr<Flags> flags_ = std::make_shared<Flags>();
   std::function<void()> release_;
   bool closed_ = false;
 };

@@ -21,6 +21,7 @@ struct Subject {
   using Device = CudaDevice;
   static Result<CudaDevice> open(std::uint32_t index) { return CudaDevice::open(index); }
   static constexpr long kPatience = 60;
+  static constexpr bool kForeignStreams = true;
 };
 
 struct Sim {
@@ -46,6 +47,12 @@ inline CudaDevice open_device(std::uint32_t index = 0) {
   auto opened = CudaDevice::open(index);
   if (!opened) fail_msg("%s", opened.error().message);
   return *opened;
+}
+
+inline std::uint32_t last_device() {
+  auto count = CudaDevice::count();
+  if (!count) fail_msg("%s", count.error().message);
+  return static_cast<std::uint32_t>(*count) - 1;
 }
 
 inline bool driver_ok(CUresult result) {

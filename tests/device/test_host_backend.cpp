@@ -12,6 +12,7 @@ struct HostSubject {
   using Device = HostDevice;
   static Result<HostDevice> open(std::uint32_t index) { return HostDevice::make(index); }
   static constexpr long kPatience = 60;
+  static constexpr bool kForeignStreams = false;
 };
 
 void keeps_the_rule(void **state) {
