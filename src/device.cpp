@@ -190,7 +190,10 @@ shmalloc_status shmalloc_device_register(const shmalloc_backend *backend, void *
 
 shmalloc_status shmalloc_device_unregister(shmalloc_device device, shmalloc_error *err) {
   return guard_work(err, [&]() -> Result<void> {
-    if (device::type_of(device) == SHMALLOC_DEVICE_TYPE_CUSTOM) Allocator::forget_current(device);
-    return device::unregister_custom(device);
+    Ref<Allocator> current;  // Ends behind the device's entry, and with it the device.
+    if (device::type_of(device) == SHMALLOC_DEVICE_TYPE_CUSTOM) current = Allocator::take_unused_current(device);
+    const auto gone = device::unregister_custom(device, current ? 1 : 0);
+    if (!gone && current) Allocator::put_back_current(std::move(current));
+    return gone;
   });
 }

@@ -22,6 +22,7 @@ Result<const char *> checked_prefix(const char *prefix) {
 
 shmalloc_status shmalloc_machine_describe(char *text, size_t *inout_length, shmalloc_error *err) {
   return guard(err, [&]() -> Result<void> {
+    SHMALLOC_CHECK(prepare_process());  // It may begin to use a device.
     SHMALLOC_TRY(json, describe_machine());
     return put_text(json, text, inout_length, "the description");
   });

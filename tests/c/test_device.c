@@ -140,6 +140,76 @@ static void what_is_wrong_is_said(void **state) {
   FAILS(INVALID, "", shmalloc_event_synchronize(DEVICE, 12345678, err));
 }
 
+/* However much there is to do: allocators record events with their lock held. */
+static void recording_waits_for_nobody(void **state) {
+  (void)state;
+  enum { MUCH = 511 };
+  static unsigned char byte;
+  const shmalloc_stream stream = make_stream();
+  shmalloc_event event = 0;
+  int32_t done = 1;
+  struct gate gate;
+  OK(shmalloc_event_create(DEVICE, &event, err));
+  close_gate(&gate, stream);
+  for (int i = 0; i < MUCH; ++i) OK(shmalloc_device_fill(DEVICE, (uintptr_t)&byte, (uint32_t)i % 100, 1, stream, err));
+  alarm(20);
+  for (int i = 0; i < 3; ++i) OK(shmalloc_event_record(DEVICE, event, stream, err));
+  OK(shmalloc_event_query(DEVICE, event, &done, err));
+  assert_int_equal(done, 0);
+  open_gate(&gate);
+  OK(shmalloc_event_synchronize(DEVICE, event, err));
+  assert_int_equal(byte, (MUCH - 1) % 100);
+  OK(shmalloc_event_query(DEVICE, event, &done, err));
+  assert_int_equal(done, 1);
+  /* With room for the record. */
+  OK(shmalloc_event_record(DEVICE, event, stream, err));
+  OK(shmalloc_event_synchronize(DEVICE, event, err));
+  OK(shmalloc_event_query(DEVICE, event, &done, err));
+  assert_int_equal(done, 1);
+  alarm(0);
+  OK(shmalloc_event_destroy(DEVICE, event, err));
+  end_stream(stream);
+}
+
+static int32_t plain_allocate(uint64_t size, uint64_t *out, void *userdata) {
+  (void)userdata;
+  void *memory = NULL;
+  if (posix_memalign(&memory, 512, size) != 0) return SHMALLOC_STATUS_NO_MEMORY;
+  *out = (uintptr_t)memory;
+  return 0;
+}
+static int32_t plain_deallocate(uint64_t address, uint64_t size, void *userdata) {
+  (void)size, (void)userdata;
+  free((void *)(uintptr_t)address);
+  return 0;
+}
+static void count_end(void *userdata) { ++*(int *)userdata; }
+
+static void a_device_that_is_used_stays_as_it_was(void **state) {
+  (void)state;
+  int ends = 0;
+  shmalloc_backend backend = SHMALLOC_INIT(shmalloc_backend);
+  shmalloc_device device = 0;
+  backend.name = "plain";
+  backend.allocate = plain_allocate;
+  backend.deallocate = plain_deallocate;
+  OK(shmalloc_device_register(&backend, &ends, count_end, &device, err));
+  shmalloc_allocator *mine = make_caching(device, NULL), *other = make_caching(device, NULL), *current = NULL;
+  OK(shmalloc_allocator_set_current(mine, err));
+  /* By a reference to the current one, and by another allocator. */
+  for (int i = 0; i < 2; ++i) {
+    FAILS(BUSY, "release them first", shmalloc_device_unregister(device, err));
+    OK(shmalloc_allocator_get_current(device, &current, err));
+    assert_ptr_equal(current, mine);
+    shmalloc_allocator_release(current);
+    if (i == 0) shmalloc_allocator_release(mine);
+  }
+  shmalloc_allocator_release(other);
+  assert_int_equal(ends, 0);
+  OK(shmalloc_device_unregister(device, err));
+  assert_int_equal(ends, 1);
+}
+
 static void peers_are_of_one_type(void **state) {
   (void)state;
   const shmalloc_device other = SHMALLOC_DEVICE(SHMALLOC_DEVICE_TYPE_HOST_STREAMS, 1);
@@ -182,6 +252,34 @@ static void a_child_begins_anew(void **state) {
   end_stream(stream);
 }
 
+/* Nor has it the current allocator, whose device is the parent's. */
+static void a_child_has_a_current_allocator_of_its_own(void **state) {
+  (void)state;
+  shmalloc_allocator *current = NULL;
+  shmalloc_storage *storage = NULL;
+  OK(shmalloc_allocator_get_current(DEVICE, &current, err));
+  OK(shmalloc_storage_create(current, 4096, SHMALLOC_STREAM_DEFAULT, NULL, &storage, err));
+  for (int set = 0; set < 2; ++set) {
+    IN_CHILD({
+      shmalloc_allocator *own = NULL;
+      shmalloc_storage *made = NULL;
+      if (set) {
+        own = make_caching(DEVICE, NULL);
+        OK(shmalloc_allocator_set_current(own, err));
+      } else {
+        OK(shmalloc_allocator_get_current(DEVICE, &own, err));
+      }
+      assert_ptr_not_equal(own, current);
+      OK(shmalloc_storage_create(own, 4096, SHMALLOC_STREAM_DEFAULT, NULL, &made, err));
+      shmalloc_storage_release(made);
+      shmalloc_storage_release(storage);
+      shmalloc_allocator_release(own);
+    });
+  }
+  shmalloc_storage_release(storage);
+  shmalloc_allocator_release(current);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_device_tells_what_it_is),
@@ -191,8 +289,11 @@ int main(void) {
       cmocka_unit_test(events_order_streams),
       cmocka_unit_test(functions_are_work),
       cmocka_unit_test(what_is_wrong_is_said),
+      cmocka_unit_test(recording_waits_for_nobody),
+      cmocka_unit_test(a_device_that_is_used_stays_as_it_was),
       cmocka_unit_test(peers_are_of_one_type),
       cmocka_unit_test(a_child_begins_anew),
+      cmocka_unit_test(a_child_has_a_current_allocator_of_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

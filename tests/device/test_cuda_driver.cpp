@@ -41,6 +41,22 @@ int tell_later(const char *options) {
   _exit(fine(opened) && fine(opened->allocate(1)) ? 0 : 1);
 }
 
+// The same by the public functions, whose preparations for fork are then in force. A lock that is held is waited for for ever.
+int tell_publicly() {
+  alarm(20);
+  shmalloc_error error;
+  auto info = SHMALLOC_INIT(shmalloc_device_info);
+  shmalloc_allocator *allocator = nullptr;
+  if (shmalloc_allocator_get_current(SHMALLOC_DEVICE(SHMALLOC_DEVICE_TYPE_CUDA, 0), &allocator, &error) != SHMALLOC_STATUS_OK ||
+      shmalloc_device_get_info(SHMALLOC_DEVICE(SHMALLOC_DEVICE_TYPE_CUDA, 0), &info, &error) != SHMALLOC_STATUS_OK) {
+    printf("%s", error.message);
+    return 1;
+  }
+  shmalloc_allocator_release(allocator);
+  printf("OK %s", info.name);
+  return 0;
+}
+
 using Environment = std::map<std::string, std::string>;
 
 std::string run(const Environment &environment, const char *argument = "tell") {
@@ -67,13 +83,13 @@ std::string run(const Environment &environment, const char *argument = "tell") {
 }
 
 // What is told where the loader finds this library under the driver's name.
-std::string told_by(const std::string &library, Environment more = {}) {
+std::string told_by(const std::string &library, Environment more = {}, const char *argument = "tell") {
   const std::string link = folder + "/libcuda.so.1";
   unlink(link.c_str());
   assert_int_equal(symlink(library.c_str(), link.c_str()), 0);
   more["LD_LIBRARY_PATH"] = folder;
   more["SHMALLOC_SIMULATOR"] = std::string(getenv("SHMALLOC_SIMULATOR"));
-  return run(more);
+  return run(more, argument);
 }
 std::string other(const char *kind) { return std::string(getenv("SHMALLOC_OTHER_DRIVERS")) + "/libother_driver_" + kind + ".so"; }
 
@@ -118,6 +134,8 @@ void drivers_that_lack_entries(void **) {
   SAYS(run({{"SHMALLOC_SIM_OPTIONS", "vmm=0"}}), "OK", "page 0");
 }
 
+void drivers_that_fork(void **) { SAYS(told_by(other("forking"), {}, "publicly"), "OK", "cuda 0"); }
+
 void no_gpu(void **) {
   SAYS(run({{"SHMALLOC_SIM_OPTIONS", "devices=0"}}), "UNSUPPORTED 100 ", "finds no GPU, or CUDA_VISIBLE_DEVICES");
   SAYS(run({{"SHMALLOC_SIM_OPTIONS", "fail=cuInit:1+:803"}}), "UNSUPPORTED 803 ", "restart the machine");
@@ -141,15 +159,12 @@ int remove_folder(void **) {
 }  // namespace
 
 int main(int count, char **arguments) {
-  if (count > 1) return strcmp(arguments[1], "again") == 0 ? tell_later("fail=cuInit:1:100,cuInit:2:100") : tell();
+  if (count > 1 && strcmp(arguments[1], "again") == 0) return tell_later("fail=cuInit:1:100,cuInit:2:100");
+  if (count > 1) return strcmp(arguments[1], "publicly") == 0 ? tell_publicly() : tell();
   const CMUnitTest tests[] = {
-      cmocka_unit_test(no_driver),
-      cmocka_unit_test(something_else_by_that_name),
-      cmocka_unit_test(old_drivers),
-      cmocka_unit_test(stubs),
-      cmocka_unit_test(drivers_that_lack_entries),
-      cmocka_unit_test(no_gpu),
-      cmocka_unit_test(a_failure_is_not_for_ever),
+      cmocka_unit_test(no_driver), cmocka_unit_test(something_else_by_that_name), cmocka_unit_test(old_drivers),
+      cmocka_unit_test(stubs),     cmocka_unit_test(drivers_that_lack_entries),   cmocka_unit_test(drivers_that_fork),
+      cmocka_unit_test(no_gpu),    cmocka_unit_test(a_failure_is_not_for_ever),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

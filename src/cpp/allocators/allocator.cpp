@@ -89,18 +89,30 @@ Result<Ref<Allocator>> Allocator::create(const shmalloc_allocator_params &params
   return std::move(allocator);
 }
 
-Result<Ref<Allocator>> Allocator::current(shmalloc_device device) {
-  const std::lock_guard lock(current_mutex);
-  if (device != SHMALLOC_DEVICE_HOST) {
+Result<Ref<Allocator>> Allocator::current_on_device(shmalloc_device device) {
+  const auto known = [device]() -> Ref<Allocator> {
     const auto found = currents().find(device);
-    if (found != currents().end()) return Ref<Allocator>::retain(found->second.get());
-    shmalloc_allocator_params params{};
-    params.device = device;
-    SHMALLOC_TRY(made, create(params));
-    Ref<Allocator> answer = Ref<Allocator>::retain(made.get());
-    currents().emplace(device, std::move(made));
-    return answer;
+    if (found == currents().end() || found->second->inherited()) return {};
+    return Ref<Allocator>::retain(found->second.get());
+  };
+  {
+    const std::lock_guard lock(current_mutex);
+    if (Ref<Allocator> found = known()) return found;
   }
+  // Without the lock: a device may begin with it, whose driver may fork, which takes the lock.
+  shmalloc_allocator_params params{};
+  params.device = device;
+  SHMALLOC_TRY(made, create(params));
+  Ref<Allocator> old;  // This and one that came too late are released after the lock.
+  const std::lock_guard lock(current_mutex);
+  if (Ref<Allocator> found = known()) return found;
+  old = std::exchange(currents()[device], Ref<Allocator>::retain(made.get()));
+  return std::move(made);
+}
+
+Result<Ref<Allocator>> Allocator::current(shmalloc_device device) {
+  if (device != SHMALLOC_DEVICE_HOST) return current_on_device(device);
+  const std::lock_guard lock(current_mutex);
   if (current_host == nullptr) {
     const shmalloc_allocator_params params{};
     SHMALLOC_TRY(made, create(params));
@@ -115,7 +127,7 @@ Result<void> Allocator::set_current(Allocator *allocator) {
   Ref<Allocator> old;  // Released after the lock.
   const std::lock_guard lock(current_mutex);
   const auto busy = [](const Allocator *current) -> Result<void> {
-    if (current == nullptr || current->live_storages() == 0) return {};
+    if (current == nullptr || current->inherited() || current->live_storages() == 0) return {};
     return fail(SHMALLOC_STATUS_BUSY, 0, "the current allocator has %llu live storages: change it before any is made",
                 static_cast<unsigned long long>(current->live_storages()));
   };
@@ -136,13 +148,21 @@ Result<void> Allocator::set_current(Allocator *allocator) {
   return {};
 }
 
-void Allocator::forget_current(shmalloc_device device) {
-  Ref<Allocator> old;  // Released after the lock.
+Ref<Allocator> Allocator::take_unused_current(shmalloc_device device) {
+  Ref<Allocator> taken;
   const std::lock_guard lock(current_mutex);
   const auto found = currents().find(device);
-  if (found == currents().end() || found->second->live_storages() != 0) return;
-  old = std::move(found->second);
+  if (found == currents().end() || found->second->references() > 1 || found->second->live_storages() != 0) return taken;
+  taken = std::move(found->second);
   currents().erase(found);
+  return taken;
+}
+
+void Allocator::put_back_current(Ref<Allocator> allocator) {
+  const shmalloc_device device = allocator->device();
+  const std::lock_guard lock(current_mutex);
+  Ref<Allocator> &current = currents()[device];
+  if (!current) std::swap(current, allocator);  // Else there is a new one by now, and this is released after the lock.
 }
 
 Result<void> Allocator::configure(const char *text) {

@@ -25,8 +25,9 @@ class Allocator : public Handle {
   // The same without a lock or a reference: the one that was made here, which is never freed. NULL: there is none, or another was set.
   static Allocator *current_quickly() { return quick_.load(std::memory_order_acquire); }
   static Result<void> set_current(Allocator *allocator);
-  // A device's is current no more, unless it has live storages.
-  static void forget_current(shmalloc_device device);
+  // A device's is current no more, if nobody else has it and it has no live storages; else NULL. And so again, if there is no other by now.
+  static Ref<Allocator> take_unused_current(shmalloc_device device);
+  static void put_back_current(Ref<Allocator> allocator);
 
   static constexpr std::size_t kNameRoom = 64;  // of a name and its zero byte
 
@@ -46,6 +47,8 @@ class Allocator : public Handle {
     return settings_;
   }
   shmalloc_device device() const { return device_; }
+  // It is a parent's, and its device is not there in this process.
+  virtual bool inherited() const { return false; }
   shmalloc_allocator_kind kind() const { return kind_; }
   std::uint64_t id() const { return id_; }
   const char *name() const { return name_; }
@@ -88,6 +91,8 @@ class Allocator : public Handle {
   ~Allocator() override = default;
 
  private:
+  static Result<Ref<Allocator>> current_on_device(shmalloc_device device);
+
   const shmalloc_allocator_kind kind_;
   const std::uint32_t keys_;
   const shmalloc_device device_;

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "base/fork.hpp"
 #include "device/cuda/cuda_device.hpp"
@@ -52,22 +53,31 @@ Result<std::unique_ptr<Device>> begin(shmalloc_device number) {
   }
 }
 
+// With the lock. In a forked child the host's memory can be a device anew; the parent's device is not there.
+std::shared_ptr<Device> find_known(shmalloc_device number) {
+  const auto found = table().entries.find(number);
+  if (found == table().entries.end()) return nullptr;
+  const bool stale = type_of(number) == SHMALLOC_DEVICE_TYPE_HOST_STREAMS && found->second.fork_generation != fork_generation();
+  return stale ? nullptr : found->second.device;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Device>> find(shmalloc_device number) {
-  std::shared_ptr<Device> old;  // Ends with no lock held.
-  const std::lock_guard lock(mutex);
-  if (const auto found = table().entries.find(number); found != table().entries.end()) {
-    // In a forked child the host's memory can be a device anew; the parent's device is not there.
-    const bool stale = type_of(number) == SHMALLOC_DEVICE_TYPE_HOST_STREAMS && found->second.fork_generation != fork_generation();
-    if (!stale) return found->second.device;
-    old = std::move(found->second.device);
-    table().entries.erase(found);
+  {
+    const std::lock_guard lock(mutex);
+    if (auto known = find_known(number); known != nullptr) return known;
   }
+  // Without the lock: a driver may fork while it begins, and fork takes it.
   SHMALLOC_TRY(begun, begin(number));
   if (begun == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a device");
   std::shared_ptr<Device> device = std::move(begun);
-  table().entries[number] = {device, fork_generation()};
+  std::shared_ptr<Device> old;  // This and one that came too late end with no lock held.
+  const std::lock_guard lock(mutex);
+  if (auto known = find_known(number); known != nullptr) return known;
+  Entry &entry = table().entries[number];
+  old = std::exchange(entry.device, device);
+  entry.fork_generation = fork_generation();
   return device;
 }
 
@@ -118,13 +128,13 @@ Result<shmalloc_device> register_custom(const shmalloc_backend &backend, void *u
   return number;
 }
 
-Result<void> unregister_custom(shmalloc_device number) {
+Result<void> unregister_custom(shmalloc_device number, long users) {
   std::shared_ptr<Device> gone;  // Ends with no lock held: it calls back.
   const std::lock_guard lock(mutex);
   const auto found = table().entries.find(number);
   if (type_of(number) != SHMALLOC_DEVICE_TYPE_CUSTOM || found == table().entries.end())
     return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no custom device has the number %#llx", static_cast<unsigned long long>(number));
-  if (found->second.device.use_count() > 1)
+  if (found->second.device.use_count() > 1 + users)
     return fail(SHMALLOC_STATUS_BUSY, 0, "allocators or storages of the device are there: release them first");
   gone = std::move(found->second.device);
   table().entries.erase(found);

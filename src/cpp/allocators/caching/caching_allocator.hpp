@@ -22,6 +22,7 @@ class CachingAllocator final : public Allocator {
   // Of all there are, as far as can be. How many bytes.
   static std::uint64_t trim_all();
   caching::BlockCache &cache() { return cache_; }
+  bool inherited() const override { return cache_.inherited(); }
   device::Device &on() { return *device_; }
   bool host_access() const { return description_.host_access; }
 

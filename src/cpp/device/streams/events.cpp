@@ -78,20 +78,26 @@ Result<void> Events::record(Event event, Streams &streams, Stream stream) {
   const std::lock_guard of_place(place->mutex);
   const std::uint64_t word = place->word.load(std::memory_order_relaxed);
   if (!means(event, word)) return no_event();
-  SHMALLOC_TRY(turn, found.queue->turn(found.generation, false));
+  SHMALLOC_TRY(turn, found.queue->turn_now(found.generation));
   // Pending before the thread can see the work, which makes it done.
   const std::uint64_t pending = (word & ~(kRecords | kDone)) | ((word + kOneRecord) & kRecords);
   place->word.store(pending, std::memory_order_release);
-  place->last = {&found.queue->timeline, turn.put(Recording{&place->word, pending})};
+  place->by_position.store(!turn.room(), std::memory_order_release);
+  place->last = {&found.queue->timeline, turn.room() ? turn.put(Recording{&place->word, pending}) : turn.end()};
   return {};
 }
 
 Result<bool> Events::done(Event event) {
-  const Place *place = find(event);
+  Place *place = find(event);
   if (place == nullptr) return no_event();
-  const std::uint64_t word = place->word.load(std::memory_order_acquire);
+  std::uint64_t word = place->word.load(std::memory_order_acquire);
   if (!means(event, word)) return no_event();
-  return (word & kDone) != 0;
+  if ((word & kDone) != 0) return true;
+  if (!place->by_position.load(std::memory_order_acquire)) return false;
+  const std::lock_guard of_place(place->mutex);
+  word = place->word.load(std::memory_order_acquire);
+  if (!means(event, word)) return no_event();
+  return (word & kDone) != 0 || place->last.timeline->reached() >= place->last.position;
 }
 
 Result<Waiting> Events::last(Event event) {

@@ -1,5 +1,5 @@
 // The events of one device. An event is one word (generation, how often recorded, whether done), so that asking costs one load of it;
-// beside it stands where its last record is, for those who wait. The streams' threads change only the word, and only from the record
+// beside it stands where its last record is, for those who wait, and for all where the stream's ring was full: recording waits for nobody. The streams' threads change only the word, and only from the record
 // that they are doing to done: one that was recorded again since, or destroyed, does not mind.
 #pragma once
 
@@ -33,6 +33,7 @@ class Events {
     std::atomic<std::uint64_t> word{1};
     std::mutex mutex;  // for the rest, and changes of the word by callers
     Waiting last{nullptr, 0};
+    std::atomic<bool> by_position{false};  // the stream had no room for the record: it is done when the stream has come to `last`
     Place *next_free = nullptr;
     std::uint32_t number = 0;
   };

@@ -43,7 +43,7 @@ Result<void> Queue::start() {
   return {};
 }
 
-Result<Queue::Turn> Queue::turn(std::uint32_t generation, bool long_work) {
+Result<Queue::Turn> Queue::take_turn(std::uint32_t generation, bool long_work, bool may_wait) {
   std::unique_lock lock(mutex_);
   for (;;) {
     SHMALLOC_CHECK(check(generation));
@@ -51,7 +51,8 @@ Result<Queue::Turn> Queue::turn(std::uint32_t generation, bool long_work) {
     const std::uint64_t reached = timeline.reached();
     if (kind_ == Kind::at_once && !long_work && reached == end) return Turn(std::move(lock), this, true);
     if (!threaded_) SHMALLOC_CHECK(start());
-    if (end - reached < kCapacity) return Turn(std::move(lock), this, false);
+    const bool room = end - reached < kCapacity;
+    if (room || !may_wait) return Turn(std::move(lock), this, false, room);
     // Not with the mutex: a thread that slept until just now needs it to see the work.
     lock.unlock();
     timeline.wait(end - kCapacity + 1);

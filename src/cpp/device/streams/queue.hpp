@@ -63,19 +63,24 @@ class Queue {
   // The right to queue one piece of work, while others wait. All that can fail is behind it.
   class Turn {
    public:
-    // The position that the timeline reaches when it is done.
+    // The position that the timeline reaches when it is done. There must be room.
     std::uint64_t put(const Work &work);
+    bool room() const { return room_; }
+    // The position of what is queued last.
+    std::uint64_t end() const { return queue_->end_.load(std::memory_order_relaxed); }
 
    private:
     friend class Queue;
-    Turn(std::unique_lock<std::mutex> lock, Queue *queue, bool at_once)
-        : lock_(std::move(lock)), queue_(queue), at_once_(at_once) {}
+    Turn(std::unique_lock<std::mutex> lock, Queue *queue, bool at_once, bool room = true)
+        : lock_(std::move(lock)), queue_(queue), at_once_(at_once), room_(room) {}
     std::unique_lock<std::mutex> lock_;
     Queue *queue_;
-    bool at_once_;
+    bool at_once_, room_;
   };
-  // `long_work`: not to be done by the caller.
-  Result<Turn> turn(std::uint32_t generation, bool long_work);
+  // `long_work`: not to be done by the caller. There is room, or it waits for some.
+  Result<Turn> turn(std::uint32_t generation, bool long_work) { return take_turn(generation, long_work, true); }
+  // For short work that can do without a place in the ring: waits for nobody.
+  Result<Turn> turn_now(std::uint32_t generation) { return take_turn(generation, false, false); }
 
   // The position of the last work so far, when what others do at once is done.
   Result<std::uint64_t> end(std::uint32_t generation);
@@ -97,6 +102,7 @@ class Queue {
   enum class State : std::uint8_t { free, open, ending };
 
   Result<void> check(std::uint32_t generation) const;
+  Result<Turn> take_turn(std::uint32_t generation, bool long_work, bool may_wait);
   Result<void> start();
   void work();
   // Sleeps until there is work at this position; false: there will be none.
