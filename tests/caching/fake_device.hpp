@@ -72,6 +72,9 @@ class Machine {
   }
   // Runs at the beginning of each call with this name, with nothing locked.
   std::function<void(const std::string &name)> at_call;
+  // A stream that the allocator does not know of is captured: the device can't be waited for.
+  bool captured_elsewhere = false;
+  Stream per_thread = 0;  // as the description says; before the device is used
   // Is false while the device is at it: what it does is not what a test counts.
   bool *counting = nullptr;
   // Runs when a synchronize has seen all work done, and has not returned.
@@ -186,7 +189,8 @@ class Device {
             .page = 0,
             .host_access = false,
             .peers = false,
-            .captures = true};
+            .captures = true,
+            .per_thread = at_->per_thread};
   }
   Result<shmalloc::device::MemoryInfo> memory_info() {
     return at_->call<shmalloc::device::MemoryInfo>("memory_info", [this]() -> Result<shmalloc::device::MemoryInfo> {
@@ -230,6 +234,7 @@ class Device {
   }
   Result<void> synchronize() {
     SHMALLOC_CHECK(at_->call<void>("synchronize", [&]() -> Result<void> {
+      if (at_->captured_elsewhere) return fail(SHMALLOC_STATUS_BUSY, 0, "a stream is captured");
       at_->not_captured("synchronize");
       for (auto &[stream, line] : at_->lines_) line.work.clear();
       return {};

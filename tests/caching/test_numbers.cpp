@@ -295,14 +295,44 @@ void a_thread_keeps_only_some(void **) {
   assert_in_range(kept, 1024, 64 * 1024);
 }
 
+// What threads keep goes back to the bins: what was in use before counts all the same.
+void peaks_outlive_what_is_reclaimed(void **) {
+  Fixture at;
+  Block *one = at.allocate(40 * kMiB);
+  Block *two = at.allocate(100 * kMiB);
+  at.free(one);
+  at.free(two);
+  good(at.cache.empty_cache());
+  assert_int_equal(at.numbers().allocated_bytes[0].peak, 140 * kMiB);
+  assert_int_equal(at.numbers().active_bytes[0].peak, 140 * kMiB);
+  Fixture other;
+  other.free(other.allocate(kMiB / 2));
+  other.put_back();
+  assert_int_equal(other.numbers().allocated_bytes[0].peak, kMiB / 2);
+  // A larger one that the thread keeps is cut.
+  Fixture cut;
+  Block *first = cut.allocate(kMiB);
+  Block *second = cut.allocate(kMiB - 512);
+  Block *third = cut.allocate(512);
+  cut.free(second);
+  Block *fourth = cut.allocate(1024);
+  assert_int_equal(cut.numbers().allocated_bytes[0].peak, 2 * kMiB);
+  for (Block *block : {first, third, fourth}) cut.free(block);
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
-      cmocka_unit_test(everything_is_counted),       cmocka_unit_test(the_peak_of_bytes_is_exact),
-      cmocka_unit_test(resets_keep_what_is_current), cmocka_unit_test(threads_add_up),
-      cmocka_unit_test(a_thread_keeps_only_some),    cmocka_unit_test(the_peak_stays_where_it_is),
-      cmocka_unit_test(every_field_is_right),        cmocka_unit_test(every_field_is_reset),
+      cmocka_unit_test(everything_is_counted),
+      cmocka_unit_test(the_peak_of_bytes_is_exact),
+      cmocka_unit_test(peaks_outlive_what_is_reclaimed),
+      cmocka_unit_test(resets_keep_what_is_current),
+      cmocka_unit_test(threads_add_up),
+      cmocka_unit_test(a_thread_keeps_only_some),
+      cmocka_unit_test(the_peak_stays_where_it_is),
+      cmocka_unit_test(every_field_is_right),
+      cmocka_unit_test(every_field_is_reset),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

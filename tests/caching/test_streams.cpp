@@ -379,6 +379,58 @@ void nothing_is_collected_in_a_capture(void **) {
   at.clean();
 }
 
+// Of streams that the allocator does not know: what needs no wait goes on, and no call fails for want of one.
+void captures_elsewhere_are_no_failures(void **) {
+  Fixture collecting(1024 * kMiB, "garbage_collection_threshold:0.1");
+  collecting.free(collecting.allocate(200 * kMiB));
+  collecting.machine.captured_elsewhere = true;
+  collecting.allocate(300 * kMiB);
+  assert_int_equal(collecting.machine.used(), 500 * kMiB);  // nothing was given back
+  Fixture at(100 * kMiB);
+  at.allocate(60 * kMiB);
+  at.allocate(34 * kMiB);
+  at.machine.captured_elsewhere = true;
+  at.allocate(3 * kMiB);  // in a segment of 4 MiB
+  at.fails(3 * kMiB);
+  assert_int_equal(at.numbers().num_ooms, 1);
+  bad(at.cache.empty_cache(), SHMALLOC_STATUS_BUSY, "captured");
+  at.clean();
+}
+
+// The device can't be waited for: what may be in use is not given back.
+void the_end_gives_back_nothing_without_a_wait(void **) {
+  for (const bool elsewhere : {false, true}) {
+    fake::Machine machine(100 * kMiB);
+    {
+      Caching<fake::Device> cache{fake::Device(machine)};
+      auto block = cache.allocate(60 * kMiB, 1);
+      good(block);
+      machine.launch(1, (*block)->address, (*block)->size);
+      good(cache.free(*block));
+      machine.captured_elsewhere = elsewhere;
+      if (!elsewhere) machine.refuse("synchronize");
+    }
+    assert_string_equal(machine.violation().c_str(), "");
+    assert_int_equal(machine.used(), 60 * kMiB);
+  }
+}
+
+// One number, but another stream in each thread: there is no order to keep memory in.
+void a_stream_of_each_thread_is_refused(void **) {
+  fake::Machine machine(100 * kMiB);
+  machine.per_thread = 2;
+  Caching<fake::Device> cache{fake::Device(machine)};
+  bad(cache.allocate(5000, 2), SHMALLOC_STATUS_UNSUPPORTED, "each thread");
+  auto block = cache.allocate(5000, 1);
+  good(block);
+  const Address address = (*block)->address;
+  bad(cache.record_stream(*block, 2), SHMALLOC_STATUS_UNSUPPORTED, "each thread");
+  bad(cache.free_at(address, 2), SHMALLOC_STATUS_UNSUPPORTED, "each thread");
+  good(cache.free_at(address, 1));
+  assert_false(cache.keeps(2));
+  assert_true(cache.keeps(0) && cache.keeps(1));
+}
+
 void the_end_waits_for_the_device(void **) {
   fake::Machine machine(100 * kMiB);
   {
@@ -399,6 +451,9 @@ int main() {
       cmocka_unit_test(a_block_waits_for_its_users),
       cmocka_unit_test(it_waits_for_all_of_them),
       cmocka_unit_test(its_own_stream_is_no_other),
+      cmocka_unit_test(captures_elsewhere_are_no_failures),
+      cmocka_unit_test(the_end_gives_back_nothing_without_a_wait),
+      cmocka_unit_test(a_stream_of_each_thread_is_refused),
       cmocka_unit_test(only_work_before_the_free_counts),
       cmocka_unit_test(a_waiting_block_does_not_merge),
       cmocka_unit_test(events_are_used_again),

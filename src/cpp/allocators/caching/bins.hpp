@@ -88,8 +88,9 @@ class Bins {
 struct Home {
   explicit Home(Stream of) : stream(of) {}
   const Stream stream;
-  Bins bins[2];           // of small and of large segments
-  std::uint64_t out = 0;  // blocks that are in no bin: nobody asks after a stream that has none, it may be gone
+  Bins bins[2];  // of small and of large segments
+  std::uint64_t out =
+      0;  // blocks that are in no bin, what threads keep too: a stream that has none may be gone, so nobody asks after it
   Home *next = nullptr;
 };
 

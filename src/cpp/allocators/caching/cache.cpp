@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "base/log.hpp"
+
 namespace shmalloc::caching {
 namespace {
 
@@ -25,7 +27,16 @@ BlockCache::~BlockCache() {
     uses_.leave_events();
     return;
   }
-  if (middle_.segments() != nullptr && !mutant(62)) static_cast<void>(calls_.synchronize());
+  if (middle_.segments() != nullptr && !mutant(62)) {
+    if (const auto waited = calls_.synchronize(); !waited) {
+      log(SHMALLOC_LOG_LEVEL_WARNING,
+          "%llu bytes of a device stay reserved: their allocator ends, and the device can't be waited for: %s",
+          static_cast<unsigned long long>(middle_.reserved), waited.error().message);
+      uses_.leave_events();
+      observers_.end();
+      return;
+    }
+  }
   for (const Segment *segment = middle_.segments(); segment != nullptr; segment = segment->next)
     static_cast<void>(calls_.free(segment->address));
   observers_.end();
@@ -84,6 +95,7 @@ bool BlockCache::flush_all(ThreadCache *cache, Classes classes) {
 // What threads keep of one home, or of all. `own` is this thread's, if it has one.
 void BlockCache::reclaim(const Home *home, ThreadCache *own, Classes classes) {
   const Stopped stopped(caches_, home, own);
+  note_peaks();
   for (ThreadCache *cache = caches_; cache != nullptr; cache = cache->next_of_owner) {
     if (cache != own && (!stopped.all() || (home != nullptr && cache->home != home))) continue;
     if (flush_all(cache, classes) && cache != own && home != nullptr) ++cache->robbed;
@@ -118,6 +130,7 @@ Block *BlockCache::find_kept_larger(const Wanted &wanted) {
   if (wanted.own == nullptr || wanted.rounded >= kSmall) return nullptr;
   for (std::uint32_t i = class_of(wanted.rounded) + 1; i < class_of(kSmall); ++i) {
     if (wanted.own->magazines[i].count == 0) continue;
+    note_peaks();
     middle_.give(wanted.own->pop(i));
     return wanted.home->bins[0].find(wanted.rounded, middle_.limit_of(wanted.rounded));
   }
@@ -132,8 +145,16 @@ Block *BlockCache::hand_out(Block *block, const Wanted &wanted) {
   return block;
 }
 
+Result<void> BlockCache::check_stream(Stream stream) const {
+  if (keeps(stream)) return {};
+  return fail(SHMALLOC_STATUS_UNSUPPORTED, 0,
+              "stream %llu is another one in each thread, so memory can't be kept in its order: name a stream that you made",
+              static_cast<unsigned long long>(stream));
+}
+
 Result<Block *> BlockCache::allocate_slowly(std::uint64_t size, Stream stream) {
   if (size == 0) return nullptr;
+  SHMALLOC_CHECK(check_stream(stream));
   if (size >= kMost) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no device has %llu bytes", static_cast<unsigned long long>(size));
   SHMALLOC_CHECK(ours());
   Wanted wanted{.size = size, .rounded = 0, .stream = stream};
@@ -182,6 +203,7 @@ void BlockCache::take_back(Block *block, ThreadCache *own) {
 
 Result<void> BlockCache::free_at_slowly(Address address, Stream stream) {
   if (address == 0) return {};
+  if (stream != SHMALLOC_STREAM_OWN) SHMALLOC_CHECK(check_stream(stream));
   SHMALLOC_TRY(block, find(address));
   ThreadCache *own = cache(block->stream);
   const std::lock_guard lock(mutex_);
@@ -207,6 +229,7 @@ Result<Block *> BlockCache::live_at(Address address) {
 
 Result<void> BlockCache::record_stream(Block *block, Stream stream) {
   if (block == nullptr || stream == block->stream) return {};
+  SHMALLOC_CHECK(check_stream(stream));
   const std::lock_guard lock(mutex_);
   return uses_.add(block, stream);
 }

@@ -129,6 +129,8 @@ class BlockCache {
     Block *block = find_quickly(address);
     return block != nullptr && (stream == SHMALLOC_STREAM_OWN || stream == block->stream || mutant(68)) && free_quickly(block);
   }
+  // Whether blocks can be kept in the order of this stream: not if each thread has another one of that number.
+  bool keeps(Stream stream) const { return stream == 0 || stream != description_.per_thread; }
   static Range base_allocation(const Block &block) { return {block.segment->address, block.segment->size}; }
 
   // Gives back to the device all that is not in use, after a wait for the device. How many bytes. BUSY in a capture.
@@ -137,6 +139,7 @@ class BlockCache {
   // Bytes; every block begins at a multiple of it.
   std::uint64_t alignment() const { return std::min(kGrain, std::max<std::uint64_t>(description_.alignment, 1)); }
   Live live() const;
+  bool inherited() const { return generation_ != fork_generation(); }  // by fork
   // The numbers of trace.h. currents, allocated and freed are exact when no other thread is at it. Peaks of allocated_bytes and
   // active_bytes are exact with one thread; with more, and of allocation and active, they are too high by what threads keep ready at most.
   // requested_bytes has the peak of allocated_bytes. What threads keep is neither active nor inactive_split.
@@ -185,8 +188,8 @@ class BlockCache {
   void enlist();
   void delist();
   ThreadCache *cache(Stream stream);
-  bool inherited() const { return generation_ != fork_generation(); }
   Result<void> ours() const;
+  Result<void> check_stream(Stream stream) const;
   Result<Block *> allocate_slowly(std::uint64_t size, Stream stream);
   Result<void> free_slowly(Block *block);
   Result<void> free_at_slowly(Address address, Stream stream);
@@ -223,7 +226,7 @@ class BlockCache {
   Result<Block *> make_segment(const Wanted &wanted, std::uint64_t size);
   bool rather_grows(const Wanted &wanted);
   Block *look_again(const Wanted &wanted, const Home *reclaimed);
-  Result<void> collect();
+  void collect();
   Result<std::uint64_t> wait_for_device(int mistake);
   template <class Choose>
   std::uint64_t release(std::uint64_t since, Choose choose);

@@ -28,6 +28,7 @@ class DeviceMemory final : public Memory {
   }
   device::Device *device() override { return &allocator_.on(); }
   Result<bool> used_on(std::uint64_t stream) override {
+    if (!allocator_.cache().keeps(stream)) return false;
     SHMALLOC_CHECK(allocator_.cache().record_stream(block_, stream));
     return true;
   }
@@ -125,8 +126,13 @@ Result<std::unique_ptr<Memory>> CachingAllocator::make(std::size_t size, std::ui
 Result<std::string> CachingAllocator::setting(const char *key) const { return caching::format_one(cache_.settings(), key); }
 std::string CachingAllocator::all_settings() const { return caching::format(cache_.settings()); }
 
-std::uint64_t CachingAllocator::live_storages() const { return static_cast<std::uint64_t>(cache_.live().blocks); }
-std::uint64_t CachingAllocator::live_bytes() const { return static_cast<std::uint64_t>(cache_.live().requested); }
+// Threads are asked one after the other: what one made and another gave back meanwhile may be seen as given back alone.
+std::uint64_t CachingAllocator::live_storages() const {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(cache_.live().blocks, 0));
+}
+std::uint64_t CachingAllocator::live_bytes() const {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(cache_.live().requested, 0));
+}
 
 bool CachingAllocator::visit_segments(std::vector<trace::Segment> *segments, std::optional<trace::Recorded> *history) {
   cache_.survey(segments, &history->emplace());

@@ -62,7 +62,7 @@ Result<Block *> BlockCache::grow(const Wanted &wanted) {
   }
   {
     const std::shared_lock growing(growing_);
-    SHMALLOC_CHECK(collect());
+    collect();
     auto made = make_segment(wanted, segment_size(wanted.rounded, settings().large_segment));
     if (made || made.error().status != SHMALLOC_STATUS_NO_MEMORY) return made;
   }
@@ -121,21 +121,23 @@ std::uint64_t BlockCache::release(std::uint64_t since, Choose choose) {
 }
 
 // Above the threshold large segments go that were free for longer than the others on average, until enough is gone or none is left.
-Result<void> BlockCache::collect() {
+void BlockCache::collect() {
   std::uint64_t over = 0;
   {
     const std::lock_guard lock(mutex_);
     const double threshold = middle_.settings.collect_from;
-    if (threshold <= 0 || limit_known() == 0) return {};
+    if (threshold <= 0 || limit_known() == 0) return;
     const auto from = static_cast<std::uint64_t>(threshold * static_cast<double>(limit_known()));
-    if (middle_.reserved <= from || (capturing() && !mutant(51))) return {};
+    if (middle_.reserved <= from || (capturing() && !mutant(51))) return;
     over = middle_.reserved - from;
     reclaim(nullptr, nullptr);
     const Segment *any = middle_.segments();
     while (any != nullptr && (any->large == 0 || !Middle::is_free(*any))) any = any->next;
-    if (any == nullptr) return {};
+    if (any == nullptr) return;
   }
-  SHMALLOC_TRY(since, wait_for_device(61));
+  auto waited = wait_for_device(61);
+  if (!waited) return;  // A stream that we don't know is captured; and what else is wrong, the call tells that this is for.
+  const std::uint64_t since = *waited;
   for (std::uint64_t released = 1; released != 0 && over > 0;) {
     std::uint64_t now = 0;
     std::uint64_t ages = 0;
@@ -159,7 +161,6 @@ Result<void> BlockCache::collect() {
     });
     over -= std::min(over, released);
   }
-  return {};
 }
 
 // Of this stream: the smallest oversize segment that would do, or as many as together would.
@@ -244,8 +245,12 @@ Result<Block *> BlockCache::recover(const Wanted &wanted) {
   }
   const auto final = [](const Result<Block *> &made) { return made || made.error().status != SHMALLOC_STATUS_NO_MEMORY; };
   if (!captured) {
-    SHMALLOC_TRY(waited, wait_for_device(34));
-    since = waited;
+    auto waited = wait_for_device(34);
+    if (!waited && waited.error().status != SHMALLOC_STATUS_BUSY) return waited.error();
+    captured = !waited;  // A stream that we don't know of.
+    since = waited ? *waited : 0;
+  }
+  if (!captured) {
     if (Block *block = look_again(wanted, nullptr); block != nullptr) return block;
     if (settings.max_split != kUnlimited && release_oversize(wanted, since) > 0) {
       if (auto made = make_segment(wanted, size); final(made)) return made;

@@ -47,7 +47,8 @@ std::string report_of(const OutOfMemory &facts, const std::string &device) {
   if (free >= facts.rounded && facts.fragmentation() > 0)
     text += "  Enough is free, but in pieces: max_split_size_mb or roundup_power2_divisions may help.\n";
   if (facts.at_limit && facts.fraction < 1) text += "  The limit is what stands in the way: raise per_process_memory_fraction.\n";
-  if (facts.available_known && facts.total > facts.available && facts.total - facts.available > facts.reserved + facts.total / 4)
+  if (facts.available_known && facts.total != UINT64_MAX && facts.total > facts.available &&
+      facts.total - facts.available > facts.reserved + facts.total / 4)
     append(text, "  Others, or other allocators of this process, use %s of the device.\n",
            size_text(facts.total - facts.available - facts.reserved).text);
   return text;
