@@ -163,7 +163,7 @@ SHMALLOC_API shmalloc_status shmalloc_allocator_trim(shmalloc_allocator *allocat
  *  order nobody uses it any more. A storage (shmalloc_storage_create) is the same with an owner.
  *  @param allocator (borrowed)
  *  @param size bytes, rounded up as the settings say; 0: the address is 0, and nothing is allocated
- *  @param stream of the first use
+ *  @param stream of the first use; not CUDA's 2, which is another stream in each thread (UNSUPPORTED), here and below
  *  @param out_address (out) a multiple of 512, or of the device's alignment if that is less
  *  @return OK; NO_MEMORY, with what stands in the way.  Threading: any. Call: wait +cb. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_allocator_allocate(shmalloc_allocator *allocator, size_t size, shmalloc_stream stream,

@@ -88,7 +88,7 @@ SHMALLOC_API shmalloc_status shmalloc_device_enable_peer(shmalloc_device device,
  *  @param from first byte read
  *  @param size bytes; 0: nothing is queued
  *  @param stream of the device
- *  @return OK: queued. From or to memory of the host it may be done already.  Threading: any. Call: work. Since: 0.1 */
+ *  @return OK: queued. From or to memory of the host it may be done already; BUSY: a capture does not allow it.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_device_copy(shmalloc_device device, shmalloc_address to, shmalloc_address from, size_t size,
                                                   shmalloc_stream stream, shmalloc_error *err);
 
@@ -110,11 +110,11 @@ SHMALLOC_API shmalloc_status shmalloc_device_fill(shmalloc_device device, shmall
  *  @return OK; NO_SPACE: the device has too many.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_stream_create(shmalloc_device device, shmalloc_stream *out_stream, shmalloc_error *err);
 
-/** @brief Give a stream back. What is queued is done all the same; the number is void at once. Give back first what allocators made for
- *  it, and have them trimmed: what they keep for a stream that is gone serves nobody until then.
+/** @brief Give a stream back. What is queued is done all the same; the number is void at once. Give back what allocators made for it
+ *  and have them trimmed before: until then they may ask after it, and what they keep for a stream that is gone serves nobody.
  *  @param device whose stream it is
  *  @param stream made by shmalloc_stream_create
- *  @return OK; INVALID: no such stream.  Threading: any. Call: work. Since: 0.1 */
+ *  @return OK; INVALID: no such stream; BUSY: it is being captured.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_stream_destroy(shmalloc_device device, shmalloc_stream stream, shmalloc_error *err);
 
 /** @brief Wait until all is done that was queued on a stream.
@@ -134,8 +134,8 @@ SHMALLOC_API shmalloc_status shmalloc_stream_wait(shmalloc_device device, shmall
 /** A piece of work on a stream. It must make no call to the device, nor to shmalloc but leaves, and must not unwind. */
 typedef void (*shmalloc_work_fn)(void *userdata);
 
-/** @brief Queue a function of the host on a stream. It runs on a thread of the device's, once, whatever else happens: a C function, or one
- *  of a language that can be called on threads that it does not know.
+/** @brief Queue a function of the host on a stream. It runs on a thread of the device's, once; on a GPU whose context an earlier error has spoilt
+ *  perhaps never. A C function, or one of a language that can be called on threads that it does not know.
  *  @param device with CALL
  *  @param stream of the device
  *  @param fn (retained) until it has run
@@ -170,14 +170,14 @@ SHMALLOC_API shmalloc_status shmalloc_event_record(shmalloc_device device, shmal
  *  @param device whose event it is
  *  @param event of the device
  *  @param out_done (out) 1 or 0
- *  @return OK.  Threading: any. Call: work. Since: 0.1 */
+ *  @return OK; BUSY: it was recorded in a capture.  Threading: any. Call: work. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_event_query(shmalloc_device device, shmalloc_event event, int32_t *out_done,
                                                   shmalloc_error *err);
 
 /** @brief Wait until what an event means is done.
  *  @param device whose event it is
  *  @param event of the device
- *  @return OK.  Threading: any. Call: wait. Since: 0.1 */
+ *  @return OK; BUSY: it was recorded in a capture.  Threading: any. Call: wait. Since: 0.1 */
 SHMALLOC_API shmalloc_status shmalloc_event_synchronize(shmalloc_device device, shmalloc_event event, shmalloc_error *err);
 
 #ifdef __cplusplus

@@ -248,7 +248,7 @@ typedef enum shmalloc_copy_flags {
 } shmalloc_copy_flags;
 
 /** @brief Copy bytes from one storage to another, or within one, on the host, on a device, between the two, and between devices that are
- *  peers. A storage that a peer process truncates meanwhile is an error, not a SIGBUS, as long as both are the host's.
+ *  peers, but for CUSTOM ones, which shmalloc_device_copy serves. A storage that a peer process truncates meanwhile is an error, not a SIGBUS, as long as both are the host's.
  *  @param dst (borrowed) with NON_BLOCKING held until the stream has passed the copy; so is src. In a capture hold both yourself, as long as
  *  the graph may run
  *  @param dst_offset bytes

@@ -226,6 +226,85 @@ static void an_object_that_was_cut_short_is_an_error(void **state) {
   shmalloc_allocator_release(allocator);
 }
 
+/* A device that does copies when it is waited for, and whose next waits may fail. */
+static struct { uint64_t to, from, size; } queued;
+static int failing_waits;
+static int32_t late_copy(uint64_t to, uint64_t from, uint64_t size, uint64_t stream, void *userdata) {
+  (void)stream, (void)userdata;
+  queued.to = to, queued.from = from, queued.size = size;
+  return 0;
+}
+static int32_t late_synchronize(void *userdata) {
+  (void)userdata;
+  if (failing_waits > 0) return --failing_waits, 5;
+  if (queued.size != 0) memcpy(here(queued.to), here(queued.from), queued.size);
+  queued.size = 0;
+  return 0;
+}
+static int32_t late_wait(uint64_t number, void *userdata) {
+  (void)number;
+  return late_synchronize(userdata);
+}
+static int32_t late_number(uint64_t size, uint64_t *out, void *userdata) {
+  static uint64_t last;
+  (void)size, (void)userdata;
+  *out = ++last;
+  return 0;
+}
+static int32_t late_nothing(uint64_t number, void *userdata) {
+  (void)number, (void)userdata;
+  return 0;
+}
+static int32_t late_order(uint64_t event, uint64_t stream, void *userdata) {
+  (void)event, (void)stream, (void)userdata;
+  return 0;
+}
+static int32_t late_query(uint64_t event, int32_t *out, void *userdata) {
+  (void)event, (void)userdata;
+  *out = queued.size == 0;
+  return 0;
+}
+
+/* Nothing that the device may still be at is given back, or let go. */
+static void a_wait_that_fails_is_made_up_for(void **state) {
+  (void)state;
+  shmalloc_backend backend = SHMALLOC_INIT(shmalloc_backend);
+  shmalloc_device device = 0;
+  backend.name = "late";
+  backend.alignment = 4096;
+  backend.allocate = far_allocate;
+  backend.deallocate = far_deallocate;
+  backend.copy = late_copy;
+  backend.synchronize = late_synchronize;
+  backend.stream_create = late_number;
+  backend.stream_destroy = late_nothing;
+  backend.stream_synchronize = late_wait;
+  backend.stream_wait = late_order;
+  backend.event_create = late_number;
+  backend.event_destroy = late_nothing;
+  backend.event_record = late_order;
+  backend.event_query = late_query;
+  backend.event_synchronize = late_wait;
+  OK(shmalloc_device_register(&backend, NULL, NULL, &device, err));
+  shmalloc_allocator *far = make_caching(device, NULL), *kinds[] = {make_allocator(SHMALLOC_ALLOCATOR_KIND_DIRECT, NULL),
+                                                                    make_allocator(SHMALLOC_ALLOCATOR_KIND_SHARED, NULL)};
+  for (int kind = 0; kind < 2; ++kind) { /* of the second a peer could cut the memory short */
+    shmalloc_storage *there = make(far, SIZE, 0, 0), *host = make(kinds[kind], SIZE, 0, 0);
+    shmalloc_storage_info info = SHMALLOC_INIT(shmalloc_storage_info);
+    failing_waits = 1;
+    FAILS(BACKEND, "", shmalloc_storage_copy(host, 0, there, 0, SIZE, 0, SHMALLOC_COPY_NON_BLOCKING, err));
+    assert_int_equal(queued.size, 0);
+    OK(shmalloc_storage_get_info(host, &info, err));
+    assert_int_equal(info.pins, 0);
+    OK(shmalloc_storage_copy(host, 0, there, 0, SIZE, 0, 0, err));
+    shmalloc_storage_release(there);
+    shmalloc_storage_release(host);
+    shmalloc_allocator_release(kinds[kind]);
+  }
+  shmalloc_allocator_release(far);
+  OK(shmalloc_device_unregister(device, err));
+}
+
 static void memory_of_others_can_be_adopted(void **state) {
   (void)state;
   static unsigned char memory[4096] __attribute__((aligned(64)));
@@ -372,6 +451,7 @@ int main(void) {
       cmocka_unit_test(copies_go_every_way),
       cmocka_unit_test(what_is_queued_finds_its_memory),
       cmocka_unit_test(an_object_that_was_cut_short_is_an_error),
+      cmocka_unit_test(a_wait_that_fails_is_made_up_for),
       cmocka_unit_test(memory_of_others_can_be_adopted),
       cmocka_unit_test(the_host_can_t_touch_every_device),
       cmocka_unit_test(what_devices_can_t_do_is_refused),

@@ -144,6 +144,9 @@ static void a_captured_copy_runs_with_its_graph(void **state) {
   shmalloc_storage *from = make(gpu, stream, SHMALLOC_STORAGE_ZEROED), *to = make(gpu, stream, SHMALLOC_STORAGE_ZEROED);
   shmalloc_storage *host = make(direct, 0, 0), *cut = make(shared, 0, 0);
   uintptr_t context = 0, graph = 0, executable = 0;
+  shmalloc_event event = 0;
+  int32_t done = 0;
+  OK(shmalloc_event_create(DEVICE, &event, err));
   memset(bytes(host), 0x42, SIZE);
   OK(shmalloc_storage_copy(from, 0, host, 0, SIZE, stream, 0, err));
   assert_int_equal(driver("cuDevicePrimaryCtxRetain")((uintptr_t)&context, 0), 0);
@@ -154,6 +157,10 @@ static void a_captured_copy_runs_with_its_graph(void **state) {
   FAILS(BUSY, "captured", shmalloc_storage_copy(to, 0, from, 0, SIZE, stream, 0, err));
   FAILS(BUSY, "captured", shmalloc_storage_copy(host, 0, from, 0, SIZE, stream, 0, err));
   FAILS(BUSY, "cut short", shmalloc_storage_copy(to, 0, cut, 0, SIZE, stream, SHMALLOC_COPY_NON_BLOCKING, err));
+  FAILS(BUSY, "captured", shmalloc_stream_destroy(DEVICE, stream, err));
+  OK(shmalloc_event_record(DEVICE, event, stream, err));
+  FAILS(BUSY, "recorded in a capture", shmalloc_event_query(DEVICE, event, &done, err));
+  FAILS(BUSY, "recorded in a capture", shmalloc_event_synchronize(DEVICE, event, err));
   OK(shmalloc_storage_copy(to, 0, from, 0, SIZE, stream, SHMALLOC_COPY_NON_BLOCKING, err));
   assert_int_equal(driver("cuStreamEndCapture")(stream, &graph), 0);
   OK(shmalloc_storage_copy(host, 0, to, 0, SIZE, stream, 0, err));
@@ -162,6 +169,11 @@ static void a_captured_copy_runs_with_its_graph(void **state) {
   assert_int_equal(driver("cuGraphLaunch")(executable, stream), 0);
   OK(shmalloc_storage_copy(host, 0, to, 0, SIZE, stream, 0, err));
   assert_int_equal(bytes(host)[SIZE - 1], 0x42);
+  OK(shmalloc_event_record(DEVICE, event, stream, err));
+  OK(shmalloc_event_synchronize(DEVICE, event, err));
+  OK(shmalloc_event_query(DEVICE, event, &done, err));
+  assert_int_equal(done, 1);
+  OK(shmalloc_event_destroy(DEVICE, event, err));
   assert_int_equal(driver("cuGraphExecDestroy")(executable), 0);
   assert_int_equal(driver("cuGraphDestroy")(graph), 0);
   assert_int_equal(driver("cuCtxSetCurrent")(0), 0);
@@ -172,6 +184,31 @@ static void a_captured_copy_runs_with_its_graph(void **state) {
   shmalloc_allocator_release(gpu);
   shmalloc_allocator_release(direct);
   shmalloc_allocator_release(shared);
+}
+
+/* 2 is another stream in each thread. */
+static void no_memory_is_kept_for_the_threads_own_stream(void **state) {
+  (void)state;
+  enum { PER_THREAD = 2 };
+  shmalloc_allocator *gpu = make_caching(DEVICE, NULL), *direct = make_allocator(SHMALLOC_ALLOCATOR_KIND_DIRECT, NULL);
+  shmalloc_address address = 0;
+  FAILS(UNSUPPORTED, "each thread", shmalloc_allocator_allocate(gpu, 5000, PER_THREAD, &address, err));
+  OK(shmalloc_allocator_allocate(gpu, 5000, 0, &address, err));
+  FAILS(UNSUPPORTED, "each thread", shmalloc_allocator_record_stream(gpu, address, PER_THREAD, err));
+  FAILS(UNSUPPORTED, "each thread", shmalloc_allocator_deallocate(gpu, address, PER_THREAD, err));
+  OK(shmalloc_allocator_deallocate(gpu, address, 0, err));
+  /* Copies may be queued there: what they use is held by them. */
+  shmalloc_storage *in = make(direct, 0, 0), *there = make(gpu, 0, SHMALLOC_STORAGE_ZEROED), *out = make(direct, 0, 0);
+  memset(bytes(in), 0x29, SIZE);
+  OK(shmalloc_stream_synchronize(DEVICE, 0, err));
+  OK(shmalloc_storage_copy(there, 0, in, 0, SIZE, PER_THREAD, SHMALLOC_COPY_NON_BLOCKING, err));
+  OK(shmalloc_storage_copy(out, 0, there, 0, SIZE, PER_THREAD, 0, err));
+  assert_int_equal(bytes(out)[SIZE - 1], 0x29);
+  OK(shmalloc_allocator_trim(NULL, SHMALLOC_TRIM_DEFERRED, 0, NULL, err));
+  shmalloc_storage *all[] = {in, there, out};
+  for (int i = 0; i < 3; ++i) shmalloc_storage_release(all[i]);
+  shmalloc_allocator_release(gpu);
+  shmalloc_allocator_release(direct);
 }
 
 static void memory_is_out_when_it_is(void **state) {
@@ -194,6 +231,7 @@ int main(void) {
       cmocka_unit_test(what_is_queued_finds_its_memory),
       cmocka_unit_test(peers_copy),
       cmocka_unit_test(a_captured_copy_runs_with_its_graph),
+      cmocka_unit_test(no_memory_is_kept_for_the_threads_own_stream),
       cmocka_unit_test(memory_is_out_when_it_is),
   };
   return cmocka_run_group_tests(tests, NULL, no_mistakes);

@@ -67,6 +67,13 @@ void work_that_the_table_does_not_do(void **) {
   table.capabilities = SHMALLOC_CAPABILITY_HOST_ACCESS;
   auto device = device_of(toy, table);
   assert_true(fine(device) && device->describe().host_access);
+  // A graph would never do it, and the host at once.
+  to = 2;
+  toy.captured = 1;
+  assert_true(says(device->copy(address(&to), address(&from), 1, 64), SHMALLOC_STATUS_BUSY, {"captured"}));
+  assert_true(says(device->fill(address(&to), 5, 1, 64), SHMALLOC_STATUS_BUSY, {"captured"}));
+  assert_int_equal(to, 2);
+  toy.captured = 0;
   // The host comes after what the stream had to do.
   toy.finished = &from;
   assert_true(fine(device->copy(address(&to), address(&from), 1, 64)));

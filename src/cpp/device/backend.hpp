@@ -37,6 +37,7 @@ struct Description {
   bool streams = true;       // there are more than the default one
   bool peers = false;        // there are other devices of this kind, which may be asked for access
   bool captures = false;     // streams may be captured
+  Stream per_thread = 0;     // a number that means another stream in each thread; 0: there is none
 };
 
 struct MemoryInfo {

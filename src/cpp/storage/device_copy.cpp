@@ -26,22 +26,30 @@ void let_go(void *of) {
   if (kept->read != nullptr) kept->read->unpin(SHMALLOC_ACCESS_READ);
 }
 
+// Whether what was queued on the stream touches nothing any more, after waiting for the stream failed.
+bool is_over(device::Device &device) { return static_cast<bool>(device.synchronize()); }
+
 // The host's memory that a peer may cut short is touched by checked copies alone, a piece at a time.
 Result<void> copy_in_pieces(device::Device &device, const Part &to, const Part &from, std::size_t size, std::uint64_t stream) {
   constexpr std::size_t kPiece = std::size_t{1} << 20;
-  const std::unique_ptr<unsigned char, decltype(&std::free)> buffer(
-      static_cast<unsigned char *>(std::malloc(std::min(size, kPiece))), &std::free);
+  std::unique_ptr<unsigned char, decltype(&std::free)> buffer(static_cast<unsigned char *>(std::malloc(std::min(size, kPiece))),
+                                                              &std::free);
   if (buffer == nullptr) return fail(SHMALLOC_STATUS_NO_MEMORY, 0, "no memory for a piece of a copy");
   const auto middle = reinterpret_cast<std::uintptr_t>(buffer.get());
+  const auto wait = [&]() -> Result<void> {
+    auto waited = device.synchronize_stream(stream);
+    if (!waited && !is_over(device)) static_cast<void>(buffer.release());  // Lost, for the device may still be at it.
+    return waited;
+  };
   for (std::size_t done = 0; done < size;) {
     const std::size_t piece = std::min(size - done, kPiece);
     if (from.storage.device() == SHMALLOC_DEVICE_HOST) {
       SHMALLOC_CHECK(copy_bytes(buffer.get(), reinterpret_cast<const void *>(from.address + done), piece, false));
       SHMALLOC_CHECK(device.copy(to.address + done, middle, piece, stream));
-      SHMALLOC_CHECK(device.synchronize_stream(stream));
+      SHMALLOC_CHECK(wait());
     } else {
       SHMALLOC_CHECK(device.copy(middle, from.address + done, piece, stream));
-      SHMALLOC_CHECK(device.synchronize_stream(stream));
+      SHMALLOC_CHECK(wait());
       SHMALLOC_CHECK(copy_bytes(reinterpret_cast<void *>(to.address + done), buffer.get(), piece, false));
     }
     done += piece;
@@ -115,7 +123,8 @@ Result<void> copy_on_device(const Part &to, const Part &from, std::size_t size, 
     return {};
   }
   const auto waited = device.synchronize_stream(stream);
-  let_go(kept.release());
+  Kept *held = kept.release();
+  if (waited || !queued || is_over(device)) let_go(held);  // Else it stays pinned: the device may still be at it.
   return queued ? waited : queued;
 }
 

@@ -92,6 +92,7 @@ Result<CudaDevice::State *> CudaDevice::make(std::uint32_t index) {
   state->description.page = page;
   state->description.peers = devices > 1;
   state->description.captures = true;
+  state->description.per_thread = 2;  // CU_STREAM_PER_THREAD
   // The last, for it is not taken back. It may allocate, which a capture of another thread would mind.
   const cuda::Relaxed relaxed(*driver);
   code = relaxed.code();

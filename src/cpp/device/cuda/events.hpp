@@ -27,6 +27,7 @@ class Events {
     Place &place = *free_;
     free_ = place.next_free;
     place.event.store(event, std::memory_order_relaxed);
+    place.captured.store(false, std::memory_order_relaxed);
     const std::uint32_t generation = place.generation.load(std::memory_order_relaxed) + 1;
     place.generation.store(generation, std::memory_order_release);
     return Event{std::uint64_t{generation} << 32 | place.number};
@@ -43,6 +44,9 @@ class Events {
     return {};
   }
   Result<api::Event *> find(Event event) const;
+  // Whether the last record was a part of a capture. Of an event that was found.
+  void note_capture(Event event, bool captured) { place_of(event)->captured.store(captured, std::memory_order_relaxed); }
+  bool captured(Event event) const { return place_of(event)->captured.load(std::memory_order_relaxed); }
 
  private:
   static constexpr std::uint32_t kChunk = 256;
@@ -52,6 +56,7 @@ class Events {
     std::atomic<std::uint32_t> generation{0};  // odd: it is taken
     std::uint32_t number = 0;
     std::atomic<api::Event *> event{nullptr};
+    std::atomic<bool> captured{false};
     Place *next_free = nullptr;
   };
 

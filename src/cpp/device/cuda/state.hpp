@@ -65,11 +65,13 @@ struct CudaDevice::State {
     const cuda::Current current(driver, context);
     return current.code() == cuda::api::Code::success ? call() : current.code();
   }
-  // All else is no part of a capture, and must not spoil one.
+  // All else is no part of a capture, and must not spoil one. The context comes first: a thread may have none.
   template <class Call>
   cuda::api::Code run(Call &&call) const {
-    const cuda::Relaxed relaxed(driver);
-    return relaxed.code() == cuda::api::Code::success ? queue(std::forward<Call>(call)) : relaxed.code();
+    return queue([&] {
+      const cuda::Relaxed relaxed(driver);
+      return relaxed.code() == cuda::api::Code::success ? call() : relaxed.code();
+    });
   }
 
   const cuda::Driver &driver;

@@ -27,6 +27,13 @@ Result<void> check(cuda::OwnStreams &streams, Stream stream) {
   return fail(SHMALLOC_STATUS_INVALID, 0, "there is no such stream, or no longer");
 }
 
+// The driver would refuse it, and may spoil the capture for that.
+Result<void> check_not_captured(const cuda::Events &events, Event event) {
+  if (!events.captured(event)) return {};
+  return fail(SHMALLOC_STATUS_BUSY, 0,
+              "the event was recorded in a capture: it can't be asked or waited for until it is recorded again");
+}
+
 // The one that was destroyed first, if enough are.
 OwnStream *longest_retired(cuda::OwnStreams &streams) {
   if (streams.retired.load(std::memory_order_relaxed) <= kResting) return nullptr;
@@ -77,6 +84,8 @@ Result<void> CudaDevice::destroy_stream(Stream stream) {
   if (own == nullptr || own->retired != 0) {
     return fail(SHMALLOC_STATUS_INVALID, 0, "that is no stream that was made here, or no longer");
   }
+  SHMALLOC_TRY(captured, is_captured(stream));
+  if (captured) return fail(SHMALLOC_STATUS_BUSY, 0, "a stream can't be destroyed while it is captured");
   own->retired = ++streams.retirements;
   streams.retired.fetch_add(1, std::memory_order_release);
   return {};
@@ -156,14 +165,21 @@ Result<void> CudaDevice::record(Event event, Stream stream) {
   SHMALLOC_TRY(found, state_->events.find(event));
   SHMALLOC_CHECK(check(state_->streams, stream));
   const Driver &driver = state_->driver;
-  const Code code = state_->queue([&] { return driver.record(found, handle(stream)); });
+  auto status = cuda::api::CaptureStatus::none;
+  const Code code = state_->queue([&] {
+    // A stream that can't be asked is not captured by what follows.
+    static_cast<void>(driver.is_capturing(handle(stream), &status));
+    return driver.record(found, handle(stream));
+  });
   if (code != Code::success) return failed(driver, code, "recording an event of CUDA device %u", state_->index);
+  state_->events.note_capture(event, status != cuda::api::CaptureStatus::none);
   return {};
 }
 
 Result<bool> CudaDevice::done(Event event) {
   SHMALLOC_CHECK(ours());
   SHMALLOC_TRY(found, state_->events.find(event));
+  SHMALLOC_CHECK(check_not_captured(state_->events, event));
   const Driver &driver = state_->driver;
   const Code code = state_->run([&] { return driver.query_event(found); });
   if (code == Code::not_ready) return false;
@@ -174,6 +190,7 @@ Result<bool> CudaDevice::done(Event event) {
 Result<void> CudaDevice::synchronize_event(Event event) {
   SHMALLOC_CHECK(ours());
   SHMALLOC_TRY(found, state_->events.find(event));
+  SHMALLOC_CHECK(check_not_captured(state_->events, event));
   const Driver &driver = state_->driver;
   const Code code = state_->run([&] { return driver.synchronize_event(found); });
   if (code != Code::success) return failed(driver, code, "waiting for an event of CUDA device %u", state_->index);

@@ -116,6 +116,7 @@ Result<void> CustomDevice::allow_peer(const CustomDevice &peer) {
 
 Result<void> CustomDevice::State::host_instead(const char *function, Stream stream) const {
   if (!table.host_access()) return table.missing(function);
+  SHMALLOC_CHECK(check_not_captured(stream));  // The host would do it now, and the graph never.
   return synchronize_stream(stream);
 }
 
