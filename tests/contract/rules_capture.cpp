@@ -1,4 +1,5 @@
 // What a capture of a stream forbids and allows.
+#include <cstring>
 #include <thread>
 
 #include "contract.hpp"
@@ -52,6 +53,36 @@ RULE(captured_work_is_done_by_the_graph) {
   OK(cu.cuGraphLaunch(executable, stream));
   OK(cu.cuStreamSynchronize(stream));
   SO(filled(address, 2, kSize));
+}
+
+RULE(the_mode_is_exchanged_without_a_context) {
+  OK(cu.cuInit(0));
+  const auto exchange = [] {
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    OK(cu.cuThreadExchangeStreamCaptureMode(&mode));
+    SO(mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
+    OK(cu.cuThreadExchangeStreamCaptureMode(&mode));
+    SO(mode == CU_STREAM_CAPTURE_MODE_RELAXED);
+  };
+  exchange();
+  std::thread(exchange).join();
+}
+
+RULE(ordinary_host_memory_is_copied_by_a_graph) {
+  CUgraphExec executable = nullptr;
+  unsigned char bytes[64];
+  use();
+  const CUdeviceptr address = allocate(sizeof bytes);
+  fill(address, 1, sizeof bytes);
+  memset(bytes, 2, sizeof bytes);
+  const CUstream stream = begin();
+  OK(cu.cuMemcpyAsync(address, reinterpret_cast<CUdeviceptr>(bytes), sizeof bytes, stream));
+  const CUgraph graph = end(stream);
+  SO(filled(address, 1, sizeof bytes));
+  OK(cu.cuGraphInstantiateWithFlags(&executable, graph, 0));
+  OK(cu.cuGraphLaunch(executable, stream));
+  OK(cu.cuStreamSynchronize(stream));
+  SO(filled(address, 2, sizeof bytes));
 }
 
 RULE(each_capture_has_its_number) {

@@ -22,7 +22,7 @@ std::uint32_t count(std::uint32_t type);
 inline constexpr std::size_t kMostCustom = 64;
 // userdata is given back on failure too.
 Result<shmalloc_device> register_custom(const shmalloc_backend &backend, void *userdata, shmalloc_destroy_fn destroy_fn);
-// BUSY: somebody else holds it.
+// BUSY: others than so many users hold it.
 Result<void> unregister_custom(shmalloc_device number, long users);
 
 // Held across fork.
