@@ -21,21 +21,29 @@ BlockCache::BlockCache(Calls &calls)
   enlist();
 }
 
+// What the wait was short of may be there the second time; there is no later one. False: the device may still use what there is.
+bool BlockCache::wait_at_the_end() {
+  for (int tries = 1;; ++tries) {
+    const auto waited = calls_.synchronize();
+    if (waited) return true;
+    if (tries < 2) continue;
+    log(SHMALLOC_LOG_LEVEL_WARNING,
+        "%llu bytes of a device stay reserved: their allocator ends, and the device can't be waited for: %s",
+        static_cast<unsigned long long>(middle_.reserved), waited.error().message);
+    return false;
+  }
+}
+
 BlockCache::~BlockCache() {
   delist();
   if (inherited()) {
     uses_.leave_events();
     return;
   }
-  if (middle_.segments() != nullptr && !mutant(62)) {
-    if (const auto waited = calls_.synchronize(); !waited) {
-      log(SHMALLOC_LOG_LEVEL_WARNING,
-          "%llu bytes of a device stay reserved: their allocator ends, and the device can't be waited for: %s",
-          static_cast<unsigned long long>(middle_.reserved), waited.error().message);
-      uses_.leave_events();
-      observers_.end();
-      return;
-    }
+  if (middle_.segments() != nullptr && !mutant(62) && !wait_at_the_end()) {
+    uses_.leave_events();
+    observers_.end();
+    return;
   }
   for (const Segment *segment = middle_.segments(); segment != nullptr; segment = segment->next)
     static_cast<void>(calls_.free(segment->address));

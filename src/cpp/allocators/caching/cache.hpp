@@ -185,6 +185,7 @@ class BlockCache {
     block->requested = size;
     block->live.store(true, std::memory_order_release);  // for lookup.hpp
   }
+  bool wait_at_the_end();
   void enlist();
   void delist();
   ThreadCache *cache(Stream stream);
