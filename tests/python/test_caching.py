@@ -1,5 +1,6 @@
 """Allocators of kind CACHING: memory and storages in the order of streams, settings, and who hears of memory that is missing."""
 import copy
+import ctypes
 import gc
 import math
 import threading
@@ -271,6 +272,12 @@ class Storages(Case):
 
 
 class Settings(Case):
+    def test_what_ctypes_refuses_is_not_kept(self):
+        allocator, before = caching(new_device()), len(shmalloc._lifetime._kept)
+        self.assertRaises(ctypes.ArgumentError, allocator.observe, 'no bits', print)
+        self.assertRaises(ctypes.ArgumentError, shmalloc.set_log, print, 'no level')
+        self.assertEqual(len(shmalloc._lifetime._kept), before)
+
     def test_by_fields(self):
         allocator = caching(new_device(), max_split_size_mb=100)
         self.assertEqual(allocator.config('max_split_size_mb'), '100')

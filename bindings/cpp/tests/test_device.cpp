@@ -81,6 +81,12 @@ static void streams_and_events_are_owned() {
   THROWS(InvalidError, again.synchronize());
   THROWS(ClosedError, moved.synchronize());
 
+  Stream filled;
+  filled = Stream(device);
+  again = Stream::foreign(device, filled);
+  filled.close();
+  THROWS(InvalidError, again.synchronize());
+
   {
     const Stream scoped(device);
     again = Stream::foreign(device, scoped);
@@ -101,6 +107,48 @@ static void streams_and_events_are_owned() {
   Stream lost(device);
   CHECK(shmalloc_stream_destroy(device.number(), lost.number(), nullptr) == SHMALLOC_STATUS_OK);
   THROWS(InvalidError, lost.close());
+}
+
+/* Thread sanitizers follow no threads of a child whose parent had some. */
+#if defined(__SANITIZE_THREAD__)
+static constexpr bool kChildMayStartThreads = false;
+#elif defined(__has_feature)
+static constexpr bool kChildMayStartThreads = !__has_feature(thread_sanitizer);
+#else
+static constexpr bool kChildMayStartThreads = true;
+#endif
+
+/* Of a device that nobody used before, so that the numbers of parent and child are the same. */
+static void a_child_gives_back_its_own_only() {
+  constexpr Device fresh = Device::host_streams(7);
+  Event event(fresh), dropped(fresh);
+  Stream stream(fresh), gone(fresh);
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    const Event own_event(fresh), own_dropped(fresh);
+    CHECK(own_event.number() == event.number() && own_dropped.number() == dropped.number());
+    event.close();
+    event.close();
+    dropped = Event();
+    CHECK(!event && !dropped && own_event.done() && own_dropped.done());
+    if (kChildMayStartThreads) {
+      const Stream own(fresh), own_gone(fresh);
+      CHECK(own.number() == stream.number() && own_gone.number() == gone.number());
+      stream.close();
+      Stream moved(std::move(gone));
+      gone = Stream();
+      moved = Stream();
+      own.synchronize();
+      own_gone.synchronize();
+    }
+    std::_Exit(0);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  const Event same = Event::foreign(fresh, event.number());
+  event.close();  // the parent's go as ever
+  THROWS(InvalidError, same.done());
 }
 
 static void functions_run_on_the_device() {
@@ -167,6 +215,18 @@ static void order() {
   THROWS(InvalidError, device.fill(address_of(to.data()), 1, 1, 0x7777));
 }
 
+/* Of devices that nobody used before, so that both have an event of this number. */
+static void events_are_of_one_device() {
+  constexpr Device one = Device::host_streams(8), another = Device::host_streams(9);
+  const Event here(one), there(another);
+  CHECK(here.number() == there.number());
+  const Stream stream = Stream::foreign(one, StreamRef());
+  stream.wait(here);
+  THROWS(InvalidError, stream.wait(there));
+  THROWS(InvalidError, Stream(another).wait(here));
+  THROWS(ClosedError, stream.wait(Event()));
+}
+
 static void threads() {
   const Stream stream(device);
   std::vector<int> counts(2, 0);
@@ -192,8 +252,10 @@ static void threads() {
 int main() {
   devices();
   streams_and_events_are_owned();
+  a_child_gives_back_its_own_only();
   functions_run_on_the_device();
   order();
+  events_are_of_one_device();
   threads();
   std::puts("ok");
 }

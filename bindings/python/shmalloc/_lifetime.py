@@ -6,11 +6,12 @@ leaf (streams, events, observers) they note down. The next call that may do so d
 from __future__ import annotations
 
 import collections
+import contextlib
 import ctypes
 import itertools
 import os
 import weakref
-from typing import Any, Type, TypeVar
+from typing import Any, Iterator, Type, TypeVar
 
 from . import _raw
 from ._enums import Access, Trim
@@ -204,6 +205,17 @@ def keep(thing: Any) -> int:
     token = next(_tokens)
     _kept[token] = thing
     return token
+
+
+@contextlib.contextmanager
+def keeping(thing: Any) -> Iterator[int]:
+    """The same for a call that is given `drop`, and calls that when it fails, too. Where ctypes refuses an argument there is no call."""
+    token = keep(thing)
+    try:
+        yield token
+    except ctypes.ArgumentError:
+        _drop(token)
+        raise
 
 
 def kept(token: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Callable
 from . import _raw
 from ._enums import Capability, Status
 from ._errors import ShmallocError, UnsupportedError, call, encoded
-from ._lifetime import drop, keep, kept, report
+from ._lifetime import drop, keeping, kept, report
 from .device import Device
 
 
@@ -18,6 +18,10 @@ class Backend:
     Any thread may call any of them, several at once, with other Python code in between. Addresses, streams, events and memory are numbers of
     yours other than 0; stream 0 is the default one. Of shmalloc they may use nothing: numbers are all that they get. The rules stand in
     shmalloc/backend.h.
+
+    Don't fork while another thread is in a call on the device, if it has streams: the fork waits for that call, which needs the GIL, and
+    os.fork() holds it. Let no daemon thread be in one when the program ends: the interpreter ends such a thread there, and with it perhaps
+    the process, by an abort.
 
     Who fails raises, and has changed nothing: MemoryError or OutOfMemoryError when there is none left, BackendError(text, backend_error=code)
     with a code of the driver's, or another ShmallocError. The status or the code reaches the caller, the text does not. Any other exception is
@@ -209,7 +213,8 @@ def register_device(backend: Backend) -> Device:
         if getattr(type(backend), name) is not getattr(Backend, name):
             setattr(table, name, function)
     number = ctypes.c_uint64()
-    call('device_register', ctypes.byref(table), keep(backend), drop, ctypes.byref(number))
+    with keeping(backend) as token:
+        call('device_register', ctypes.byref(table), token, drop, ctypes.byref(number))
     return Device.of(number.value)
 
 

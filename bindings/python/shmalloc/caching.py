@@ -10,7 +10,7 @@ from typing import Any, Callable, Sequence, Union
 from . import _raw
 from ._enums import Notices
 from ._errors import InvalidError, call, sweep
-from ._lifetime import Closing, Reference, drop, keep, kept, observers, report
+from ._lifetime import Closing, Reference, drop, keeping, kept, observers, report
 from .device import Device
 
 _NONE32, _NONE64 = (1 << 32) - 1, (1 << 64) - 1
@@ -74,7 +74,8 @@ class Observer(Closing):
     def __init__(self, allocator: Reference, kinds: Notices | int, function: Function) -> None:
         sweep()
         number = ctypes.c_uint64()
-        call('allocator_observe', allocator, kinds, _observer, keep(function), drop, ctypes.byref(number))
+        with keeping(function) as token:
+            call('allocator_observe', allocator, kinds, _observer, token, drop, ctypes.byref(number))
         self._gives_back('allocator_unobserve', allocator, number.value)
         observers.add(self)
 

@@ -6,7 +6,7 @@ from typing import Callable, Optional
 from . import _raw
 from ._enums import LogLevel, known
 from ._errors import call
-from ._lifetime import drop, keep, kept
+from ._lifetime import drop, keeping, kept
 
 Listener = Callable[[int, str], None]
 
@@ -24,4 +24,5 @@ def set_log(listener: Optional[Listener], level: LogLevel = LogLevel.NOTE) -> No
     if listener is None:
         call('set_log', _raw.log_fn(), LogLevel.NONE, None, _raw.destroy_fn())
     else:
-        call('set_log', _listener, level, keep(listener), drop)
+        with keeping(listener) as token:
+            call('set_log', _listener, level, token, drop)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Iterable
 from . import _raw, ipc
 from ._enums import Access, Format, Kind, Mapped, State, known
 from ._errors import NotFoundError, PermissionDeniedError, UnsupportedError, call, encoded, sweep, text
-from ._lifetime import Buffer, Held, Reference, created, drop, keep, pinned, storages
+from ._lifetime import Buffer, Held, Reference, created, drop, keeping, pinned, storages
 from .allocator import Allocator
 from .device import DEFAULT, HOST, Device, whole
 from .stream import Stream
@@ -103,7 +103,8 @@ class Storage(Held):
         held = Buffer.of(buffer, not read_only)
         params = _raw.make(_raw.AdoptParams)
         params.access = Access.READ if read_only else Access.WRITE
-        return cls._of(created('storage_adopt', HOST.number, held.buf or 0, held.len, ctypes.byref(params), keep(held), drop))
+        with keeping(held) as token:
+            return cls._of(created('storage_adopt', HOST.number, held.buf or 0, held.len, ctypes.byref(params), token, drop))
 
     @classmethod
     def adopt_on(cls, device: Device, address: int, size: int, *, owner: object = None, read_only: bool = False,
@@ -112,7 +113,9 @@ class Storage(Held):
         else is checked."""
         params = _raw.make(_raw.AdoptParams)
         params.stream, params.access = device._number_of(stream), Access.READ if read_only else Access.WRITE
-        made = cls._of(created('storage_adopt', device.number, whole(address), _size(size), ctypes.byref(params), keep(owner), drop))
+        first, length = whole(address), _size(size)
+        with keeping(owner) as token:
+            made = cls._of(created('storage_adopt', device.number, first, length, ctypes.byref(params), token, drop))
         if device != HOST:
             made._streams = (stream or Stream.default_of(device),)
         return made

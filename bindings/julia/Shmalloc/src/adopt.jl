@@ -55,7 +55,7 @@ end
 function adopt(address::Address, size::Integer, owner; read_only::Bool=false, device::Device=Device(), stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
     access = read_only ? SHMALLOC_ACCESS_READ : SHMALLOC_ACCESS_WRITE
     first, bytes = UInt64(address), Csize_t(size)
-    return held(stream) do queue
+    return held(stream, device) do queue
         params = Ref(shmalloc_adopt_params(sizeof(shmalloc_adopt_params), queue, access, 0))
         semaphore = keep(owner)  # the call posts it, also where it fails
         try

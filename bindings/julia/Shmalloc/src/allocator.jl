@@ -8,6 +8,7 @@ use it.
 """
 struct Allocator
     reference::Reference{shmalloc_allocator}
+    device::Device
 end
 
 function Allocator(kind::Union{Symbol,Integer}=:default; name=nothing, config=nothing, environment::Bool=false,
@@ -16,7 +17,7 @@ function Allocator(kind::Union{Symbol,Integer}=:default; name=nothing, config=no
     GC.@preserve label text begin
         params = Ref(shmalloc_allocator_params(sizeof(shmalloc_allocator_params), device.number, chars(label), chars(text), number(KIND, kind),
                                                environment ? SHMALLOC_ALLOCATOR_ENVIRONMENT : 0))
-        return Allocator(created((out, err) -> shmalloc_allocator_create(params, out, err), shmalloc_allocator))
+        return Allocator(created((out, err) -> shmalloc_allocator_create(params, out, err), shmalloc_allocator), device)
     end
 end
 
@@ -39,11 +40,11 @@ reference(::Nothing) = nothing
 release(allocator::Allocator) = release(allocator.reference)
 
 "Another object for the same thing, to be released by itself."
-retain(allocator::Allocator) = Allocator(duplicate(allocator.reference))
+retain(allocator::Allocator) = Allocator(duplicate(allocator.reference), allocator.device)
 
 "    current_allocator(device=Device())\n\nThe allocator of a device that is used where none is named."
 current_allocator(device::Device=Device()) =
-    Allocator(created((out, err) -> shmalloc_allocator_get_current(device.number, out, err), shmalloc_allocator))
+    Allocator(created((out, err) -> shmalloc_allocator_get_current(device.number, out, err), shmalloc_allocator), device)
 
 "Use this allocator where none of its device is named. BUSY: storages of the one before are live."
 current_allocator!(allocator::Allocator) =

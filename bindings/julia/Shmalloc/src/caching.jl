@@ -9,7 +9,7 @@ Memory of a device by its address, for work on a stream: for those who plug into
 function allocate(allocator::Allocator, size::Integer; stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
     out = Ref{shmalloc_address}(0)
     held(allocator.reference) do pointer
-        held(queue -> attempt(err -> shmalloc_allocator_allocate(pointer, size, queue, out, err)), stream)
+        held(queue -> attempt(err -> shmalloc_allocator_allocate(pointer, size, queue, out, err)), stream, allocator)
     end
     return out[]
 end
@@ -22,7 +22,7 @@ Give it back: what was queued until now is done before anybody else has it. `str
 """
 function deallocate(allocator::Allocator, address::Address; stream::Union{StreamLike,Nothing}=nothing)
     held(allocator.reference) do pointer
-        held(something(stream, SHMALLOC_STREAM_OWN)) do queue
+        held(something(stream, SHMALLOC_STREAM_OWN), allocator) do queue
             attempt(err -> shmalloc_allocator_deallocate(pointer, UInt64(address), queue, err))
         end
     end
@@ -36,7 +36,7 @@ Another stream uses this memory: what is queued there when it is given back is d
 """
 function record_stream(allocator::Allocator, address::Address, stream::StreamLike)
     held(allocator.reference) do pointer
-        held(queue -> attempt(err -> shmalloc_allocator_record_stream(pointer, UInt64(address), queue, err)), stream)
+        held(queue -> attempt(err -> shmalloc_allocator_record_stream(pointer, UInt64(address), queue, err)), stream, allocator)
     end
 end
 

@@ -13,6 +13,7 @@ end
 Device(type::Symbol=:host, index::Integer=0) = Device(shmalloc_device(number(DEVICE_TYPE, type)) << 32 | UInt32(index))
 
 Base.UInt64(device::Device) = device.number
+device(device::Device) = device
 
 "The type of a device, as a word."
 device_type(device::Device) = word(DEVICE_TYPE, device.number >> 32)

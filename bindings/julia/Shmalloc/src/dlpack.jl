@@ -8,7 +8,7 @@ const TENSOR_CODES = Dict{DataType,NTuple{3,Int}}(
 
 """
 How the bytes of a storage are seen as an array. `strides` are in elements, `offset` in bytes; `type` is a Julia type, or (code, bits, lanes) for one
-that Julia does not have.
+that Julia does not have. `padded`: elements of less than a byte take one each.
 """
 struct Tensor
     type::Union{DataType,NTuple{3,Int}}
@@ -16,7 +16,9 @@ struct Tensor
     strides::Vector{Int64}
     offset::Int
     read_only::Bool
+    padded::Bool
 end
+Tensor(type, shape, strides, offset, read_only; padded::Bool=false) = Tensor(type, shape, strides, offset, read_only, padded)
 
 "How Julia sees the bytes of an array."
 Tensor(array::AnyStorageArray{T}) where {T} =
@@ -30,14 +32,16 @@ code(type::NTuple{3,Int}) = type
     dlpack_export(storage, tensor; versioned=true)
 
 A DLManagedTensorVersioned over the same bytes, or with `versioned=false` a DLManagedTensor: a pointer that must be given to a consumer, who calls its deleter.
-It holds a pin until then.
+It holds a pin until then. UNSUPPORTED: a DLManagedTensor can't be `padded`.
 """
 function dlpack_export(storage::Storage, tensor::Tensor; versioned::Bool=true)
     shape, strides = tensor.shape, tensor.strides
+    length(strides) == length(shape) || throw(ArgumentError("$(length(strides)) strides for $(length(shape)) dimensions"))
+    marks = (tensor.read_only ? SHMALLOC_TENSOR_READ_ONLY : 0) | (tensor.padded ? SHMALLOC_TENSOR_PADDED : 0)
     (type, bits, lanes) = code(tensor.type)
     GC.@preserve shape strides begin
         params = Ref(shmalloc_tensor(sizeof(shmalloc_tensor), pointer(shape), pointer(strides), tensor.offset, length(shape),
-                                     tensor.read_only ? SHMALLOC_TENSOR_READ_ONLY : 0, type, bits, lanes, 0))
+                                     marks, type, bits, lanes, 0))
         return held(storage.reference) do pointer
             versioned ? managed((out, err) -> shmalloc_dlpack_export(pointer, params, out, err), DLManagedTensorVersioned) :
                         managed((out, err) -> shmalloc_dlpack_export_unversioned(pointer, params, out, err), DLManagedTensor)
@@ -71,13 +75,14 @@ function imported(pointer, f)
     tensor = held(storage.reference) do _
         shape = copy(unsafe_wrap(Array, t.shape, t.ndim))
         strides = t.strides == C_NULL ? row_major(shape) : copy(unsafe_wrap(Array, t.strides, t.ndim))
-        Tensor(element(Int(t.code), Int(t.bits), Int(t.lanes)), shape, strides, Int(t.offset), t.flags & SHMALLOC_TENSOR_READ_ONLY != 0)
+        Tensor(element(Int(t.code), Int(t.bits), Int(t.lanes)), shape, strides, Int(t.offset), t.flags & SHMALLOC_TENSOR_READ_ONLY != 0;
+               padded=t.flags & SHMALLOC_TENSOR_PADDED != 0)
     end
     return storage, tensor
 end
 
 "Strides of a tensor that has none: the last index is the fastest."
-row_major(shape) = reverse(cumprod([1; reverse(shape[2:end])]))
+row_major(shape) = isempty(shape) ? Int64[] : reverse(cumprod([1; reverse(shape[2:end])]))
 
 "The Julia type of DLPack's codes, or the codes."
 function element(code, bits, lanes)

@@ -26,7 +26,7 @@ function Storage(size::Integer; allocator::Union{Allocator,Nothing}=nothing, str
 end
 
 storage_made(allocator, size, stream, params) = held(reference(allocator)) do pointer
-    held(stream) do queue
+    held(stream, allocator) do queue
         Storage(created((out, err) -> shmalloc_storage_create(pointer, size, queue, params, out, err), shmalloc_storage))
     end
 end
@@ -104,11 +104,13 @@ Base.pointer(storage::Storage) = Ptr{UInt8}(held(shmalloc_storage_data, storage.
 address(storage::Storage) = held(shmalloc_storage_address, storage.reference)
 
 "Where something is: a storage, an allocator's storages, a stream or an event."
-device(thing::Union{Storage,Allocator}) = info(thing).device
+device(storage::Storage) = info(storage).device
+device(allocator::Allocator) = allocator.device
+device(::Nothing) = Device()  # where no allocator is named
 
 function record_stream(storage::Storage, stream::StreamLike)
     held(storage.reference) do pointer
-        held(queue -> attempt(err -> shmalloc_storage_record_stream(pointer, queue, err)), stream)
+        held(queue -> attempt(err -> shmalloc_storage_record_stream(pointer, queue, err)), stream, storage)
     end
 end
 
@@ -141,7 +143,7 @@ isshared(storage::Storage) = :shared in info(storage).state
 
 Copy bytes; `size`: all that follow the offsets, and then both must be as long. Offsets are bytes and begin at 0.
 
-Where one of them is a device's, the copy is queued on `stream`. With `non_blocking` that is all, and the library holds both until it is done; else the
+Where one of them is a device's, the copy is queued on `stream`: of the device of `to`, or of `from` if `to` is the host's. With `non_blocking` that is all, and the library holds both until it is done; else the
 thread sleeps until then, and its other tasks with it. So it does for the host's shared memory that is not `:sealed`, for another process could cut it short, and
 for devices without `:call`.
 """
@@ -149,9 +151,10 @@ function Base.copyto!(to::Storage, from::Storage; size=nothing, offset::Integer=
                       stream::StreamLike=SHMALLOC_STREAM_DEFAULT, non_blocking::Bool=false)
     count = size === nothing ? SHMALLOC_SIZE_ALL : Csize_t(size)
     bits = non_blocking ? SHMALLOC_COPY_NON_BLOCKING : 0
+    place = stream isa DeviceStream && device(to) == Device() ? from : to
     held(to.reference) do target
         held(from.reference) do source
-            held(queue -> attempt(err -> shmalloc_storage_copy(target, offset, source, source_offset, count, queue, bits, err)), stream)
+            held(queue -> attempt(err -> shmalloc_storage_copy(target, offset, source, source_offset, count, queue, bits, err)), stream, place)
         end
     end
     return to
@@ -161,7 +164,7 @@ end
 function share!(storage::Storage; to::Union{Allocator,Nothing}=nothing, stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
     held(storage.reference) do pointer
         held(reference(to)) do target
-            held(queue -> attempt(err -> shmalloc_storage_share(pointer, target, queue, err)), stream)
+            held(queue -> attempt(err -> shmalloc_storage_share(pointer, target, queue, err)), stream, storage)
         end
     end
     sweep()
@@ -175,7 +178,7 @@ Make it longer, at the same address, up to `info(storage).capacity`; 0: to whate
 """
 function grow!(storage::Storage, size::Integer; stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
     held(storage.reference) do pointer
-        held(queue -> attempt(err -> shmalloc_storage_grow(pointer, size, queue, err)), stream)
+        held(queue -> attempt(err -> shmalloc_storage_grow(pointer, size, queue, err)), stream, storage)
     end
     return storage
 end

@@ -21,7 +21,8 @@ end
 
 A queue of work on a device, which does it in this order; what different streams do has no order but by events. With a function first it is closed at
 the end. The last form is a stream of somebody else's, by its number or by a handle of the device's own API (a CUstream): it is not given back here.
-Number 0 is the default stream. Wherever a `stream` is asked for, the number will do as well.
+Number 0 is the default stream. Wherever a `stream` is asked for, the number will do as well; a `DeviceStream` of another device than the call's is
+INVALID there, but for the host, which looks at none.
 
 `wait(stream)` waits until all is done that was queued on it so far. Give back first what was made for a stream, then `close` it; what allocators keep
 for a stream that is gone serves nobody until they are trimmed. Any thread may use it.
@@ -103,8 +104,15 @@ Base.isopen(thing::OnDevice) = !isreleased(thing)
 Base.UInt64(thing::OnDevice) = held(identity, thing)
 device(thing::OnDevice) = thing.device
 
-# A stream by its number.
-@inline held(f::F, number::Address) where {F} = f(UInt64(number))
+# A stream as an argument, by its number; the call is about `place`, a device or what is on one. Another device's number would mean something else
+# there, and its driver may crash. The host looks at none.
+@inline held(f::F, number::Address, _place) where {F} = f(UInt64(number))
+function held(f::F, stream::DeviceStream, place) where {F}
+    there = device(place)
+    there == Device() && return held(_ -> f(UInt64(SHMALLOC_STREAM_DEFAULT)), stream)
+    stream.device == there || throw(ShmallocError(:INVALID, "a stream of $(stream.device) is none of $there"))
+    return held(f, stream)
+end
 
 Base.show(io::IO, thing::OnDevice) =
     print(io, thing isa DeviceStream ? "DeviceStream(" : "DeviceEvent(", thing.device, ", ", isreleased(thing) ? "closed" : thing.number, ')')
@@ -118,14 +126,14 @@ Queue a copy by address, between any two of the device's memory, its peers' and 
 it is done. `copyto!` of storages does both.
 """
 function unsafe_copy(device::Device, to::Address, from::Address, size::Integer; stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
-    held(stream) do queue
+    held(stream, device) do queue
         attempt(err -> shmalloc_device_copy(device.number, UInt64(to), UInt64(from), size, queue, err))
     end
 end
 
 "    unsafe_fill(device, to, value, size; stream=0)\n\nQueue that so many bytes get a value, 0 to 255. Nothing is checked, and nothing held."
 function unsafe_fill(device::Device, to::Address, value::Integer, size::Integer; stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
-    held(stream) do queue
+    held(stream, device) do queue
         attempt(err -> shmalloc_device_fill(device.number, UInt64(to), value, size, queue, err))
     end
 end
@@ -149,9 +157,8 @@ end
 
 "    wait_for(stream, event)\n\nWhat comes on the stream from here on comes after the event, as it was recorded last. The caller goes on."
 function wait_for(stream::DeviceStream, event::DeviceEvent)
-    same_device(stream, event)
-    held(stream) do queue
-        held(mark -> attempt(err -> shmalloc_stream_wait(stream.device.number, queue, mark, err)), event)
+    held(stream, event) do queue
+        held(mark -> attempt(err -> shmalloc_stream_wait(event.device.number, queue, mark, err)), event)
     end
 end
 
@@ -167,15 +174,10 @@ end
 
 "    record(event, stream=0)\n\nFrom now on the event means what is queued on the stream so far, and nothing that it meant before."
 function record(event::DeviceEvent, stream::StreamLike=SHMALLOC_STREAM_DEFAULT)
-    same_device(stream, event)
     held(event) do mark
-        held(queue -> attempt(err -> shmalloc_event_record(event.device.number, mark, queue, err)), stream)
+        held(queue -> attempt(err -> shmalloc_event_record(event.device.number, mark, queue, err)), stream, event)
     end
 end
-
-same_device(::Address, ::DeviceEvent) = nothing
-same_device(stream::DeviceStream, event::DeviceEvent) = stream.device == event.device ||
-    throw(ArgumentError("a stream of $(stream.device), and an event of $(event.device)"))
 
 function is_done(device::Device, event::UInt64)
     done = Ref{Int32}(0)

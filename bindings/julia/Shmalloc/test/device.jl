@@ -83,8 +83,8 @@ end
     end
     @test status(() -> Shmalloc.unsafe_fill(HERE, pointer(to), 256, 10)) == :INVALID
     @test status(() -> Shmalloc.unsafe_copy(HERE, 0, pointer(from), 10)) == :INVALID
-    @test_throws ArgumentError Shmalloc.record(event, DeviceStream(Device(:host_streams, 1)))
-    @test_throws ArgumentError Shmalloc.wait_for(DeviceStream(Device(:host_streams, 1)), event)
+    @test status(() -> Shmalloc.record(event, DeviceStream(ELSEWHERE))) == :INVALID
+    @test status(() -> Shmalloc.wait_for(DeviceStream(ELSEWHERE), event)) == :INVALID
     @test status(() -> Shmalloc.call(first, C_NULL)) == :INVALID
     foreach(close, (first, second, event))
     @test status(() -> Shmalloc.record(event, second)) == :CLOSED
@@ -176,4 +176,39 @@ end
     GC.gc()
     trim(allocator)
     foreach(close, (stream, other))
+end
+
+# Stream 0 is everybody's, so nothing but the device can be wrong.
+@testset "a stream of another device" begin
+    allocator, wrong, right = Allocator(; device=HERE), DeviceStream(ELSEWHERE, 0), DeviceStream(HERE, 0)
+    @test Shmalloc.device(allocator) == Shmalloc.device(Shmalloc.retain(allocator)) == HERE
+    @test Shmalloc.device(Shmalloc.current_allocator(HERE)) == info(Shmalloc.current_allocator(HERE)).device == HERE
+    host, storage = Storage(100; stream=wrong), Storage(100; allocator=allocator, stream=right)  # the host looks at none
+    address, bytes = Shmalloc.allocate(allocator, 100; stream=right), pattern(100, 1)
+    GC.@preserve bytes begin
+        place = pointer(bytes)
+        uses(stream) = (() -> Storage(100; allocator=allocator, stream=stream), () -> Storage(100; allocator=allocator, zeroed=true, stream=stream),
+                        () -> Shmalloc.record_stream(storage, stream), () -> copyto!(storage, host; stream=stream),
+                        () -> copyto!(host, storage; stream=stream), () -> copyto!(storage, Storage(100; allocator=allocator); stream=stream),
+                        () -> adopt(place, 100, bytes; device=HERE, stream=stream), () -> Shmalloc.unsafe_copy(HERE, place, place, 0; stream=stream),
+                        () -> Shmalloc.unsafe_fill(HERE, place, 1, 100; stream=stream), () -> Shmalloc.allocate(allocator, 0; stream=stream),
+                        () -> Shmalloc.record_stream(allocator, address, stream), () -> Shmalloc.deallocate(allocator, address; stream=stream))
+        @test all(use -> status(use) == :INVALID, uses(wrong))
+        @test all(use -> status(use) === nothing, uses(right))
+        for change in (stream -> share!(storage; stream=stream), stream -> Shmalloc.grow!(storage, 100; stream=stream))
+            @test status(() -> change(wrong)) == :INVALID && status(() -> change(right)) != :INVALID
+        end
+        @test status(() -> copyto!(host, Storage(100); stream=wrong)) === nothing
+        @test status(() -> Shmalloc.record_stream(host, wrong)) === nothing
+        @test status(() -> adopt(bytes; stream=wrong)) === nothing
+    end
+    # Its device is looked at before its number, which may be anybody's.
+    DeviceStream(ELSEWHERE) do stream
+        @test status(() -> Storage(100; allocator=allocator, stream=stream)) == :INVALID
+        close(stream)
+        @test status(() -> copyto!(host, Storage(100); stream=stream)) == :CLOSED
+    end
+    foreach(release, (host, storage, allocator))
+    wait(HERE)
+    GC.gc()
 end

@@ -84,6 +84,7 @@ pattern(size, seed) = [expected(i, seed) for i in 0:size-1]
 
 # A device that every machine has.
 const HERE = Device(:host_streams)
+const ELSEWHERE = Device(:host_streams, 1)
 
 "Nothing that is queued on the stream is done until `f` calls what it gets."
 function gated(f, stream)

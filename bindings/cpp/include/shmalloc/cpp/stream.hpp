@@ -3,6 +3,8 @@
 #ifndef SHMALLOC_CPP_STREAM_HPP
 #define SHMALLOC_CPP_STREAM_HPP
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "shmalloc/cpp/adopt.hpp"
@@ -12,22 +14,24 @@ namespace shmalloc {
 inline namespace v0 {
 namespace detail {
 
-/* What Stream and Event have in common: a number of a device's, to be given back or somebody else's. */
+/* What Stream and Event have in common: a number of a device's, to be given back or somebody else's. What a forked child inherited is
+ * nothing there: its number may mean something of the child's own. */
 template <shmalloc_status (*kDestroy)(shmalloc_device, std::uint64_t, shmalloc_error *)>
 class OnDevice {
  public:
   OnDevice() noexcept = default;
   OnDevice(OnDevice &&other) noexcept
-      : device_(other.device_), number_(other.number_), hold_(std::exchange(other.hold_, Hold::nothing)) {}
+      : device_(other.device_), number_(other.number_), maker_(other.maker_), hold_(std::exchange(other.hold_, Hold::nothing)) {}
   OnDevice &operator=(OnDevice &&other) noexcept {
     OnDevice old(std::move(other));
     std::swap(device_, old.device_);
     std::swap(number_, old.number_);
+    std::swap(maker_, old.maker_);
     std::swap(hold_, old.hold_);
     return *this;
   }
   ~OnDevice() {
-    if (hold_ == Hold::own) kDestroy(device_.number(), number_, nullptr);
+    if (ours()) kDestroy(device_.number(), number_, nullptr);
   }
 
   explicit operator bool() const noexcept { return hold_ != Hold::nothing; }
@@ -44,24 +48,28 @@ class OnDevice {
   }
 
   /** Give it back now, and tell if that fails, which a destructor can't. What is queued is done all the same. A second close does
-   *  nothing, nor does that of a foreign one. */
+   *  nothing, nor does that of a foreign one, or of one that a forked child inherited. */
   void close() {
-    if (hold_ == Hold::own) call(kDestroy, device_.number(), number_);
+    if (ours()) call(kDestroy, device_.number(), number_);
     hold_ = Hold::nothing;
   }
 
  protected:
   enum class Hold : std::uint8_t { nothing, foreign, own };
 
-  OnDevice(Device device, std::uint64_t number, Hold hold) noexcept : device_(device), number_(number), hold_(hold) {}
+  OnDevice(Device device, std::uint64_t number, Hold hold) noexcept
+      : device_(device), number_(number), maker_(hold == Hold::own ? getpid() : 0), hold_(hold) {}
 
   void check() const {
     if (hold_ == Hold::nothing) throw ClosedError("this object is empty: it was closed or moved from, or never had anything");
   }
 
  private:
+  bool ours() const noexcept { return hold_ == Hold::own && maker_ == getpid(); }
+
   Device device_;
   std::uint64_t number_ = 0;
+  pid_t maker_ = 0;
   Hold hold_ = Hold::nothing;
 };
 
@@ -126,8 +134,12 @@ class Stream : public detail::OnDevice<shmalloc_stream_destroy> {
   /** Wait until all is done that was queued on it. */
   void synchronize() const { detail::call(shmalloc_stream_synchronize, device().number(), number()); }
 
-  /** What comes on it from here on comes after the event, as that was recorded last. The caller goes on. */
-  void wait(const Event &event) const { detail::call(shmalloc_stream_wait, device().number(), number(), event.number()); }
+  /** What comes on it from here on comes after the event, as that was recorded last. The caller goes on. InvalidError: the event is of
+   *  another device. */
+  void wait(const Event &event) const {
+    if (event.device() != device()) throw InvalidError("an event of another device: its number would mean another event here");
+    detail::call(shmalloc_stream_wait, device().number(), number(), event.number());
+  }
 
   /** Queue a function without arguments. It runs once, on a thread of the device's, and is destroyed there. Neither of the two may call
    *  the device, nor give back storages or views: what it uses is held by somebody else. An exception from it can't go anywhere, so it
