@@ -147,7 +147,12 @@ func (a *Allocator) NewStorage(size int, o *StorageOptions) (*Storage, error) {
 		return nil, err
 	}
 	defer o.Stream.end()
-	return createStorage(a.raw(), size, stream, o)
+	storage, err := createStorage(a.raw(), size, stream, o)
+	if err != nil {
+		return nil, err
+	}
+	storage.keep(o.Stream)
+	return storage, nil
 }
 
 // Info describes the allocator.

@@ -6,11 +6,16 @@ import "C"
 import (
 	"io/fs"
 	"os"
+	"sync"
 	"unsafe"
 )
 
 // Storage is some bytes that other processes can open, or memory of a device.
-type Storage struct{ hold }
+type Storage struct {
+	hold
+	mutex   sync.Mutex
+	streams []*Stream // that it was made on, or that were noted: collected after it
+}
 
 // StorageOptions are what a storage needs beyond its size; nil and all zero: the allocator's defaults.
 type StorageOptions struct {
@@ -160,7 +165,26 @@ func (s *Storage) Clone() (*Storage, error) {
 	}
 	defer s.done()
 	C.shmalloc_storage_retain(s.raw())
-	return newStorage(s.raw()), nil
+	clone := newStorage(s.raw())
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	clone.streams = append(clone.streams, s.streams...)
+	return clone, nil
+}
+
+// keep refers to a stream from here on.
+func (s *Storage) keep(stream *Stream) {
+	if !stream.collected() {
+		return
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, kept := range s.streams {
+		if kept == stream {
+			return
+		}
+	}
+	s.streams = append(s.streams, stream)
 }
 
 // Destroy gives memory, descriptor and name back now, whoever else in this process holds the storage (shmalloc_storage_close), and tells what
@@ -215,14 +239,19 @@ func (s *Storage) Device() Device {
 }
 
 // RecordStream notes that another stream uses it, nil: the default stream: what is queued there when it is closed is done before anybody else
-// has the memory. The stream that it was made for needs no note, and on the host nothing does.
+// has the memory. The stream that it was made for needs no note, and on the host nothing does. The stream is not collected as long as the storage
+// is not; close it after the storage. ErrInvalid: it is another device's.
 func (s *Storage) RecordStream(stream *Stream) error {
-	on, err := stream.begin()
+	on, err := stream.onDeviceOf(s)
 	if err != nil {
 		return err
 	}
 	defer stream.end()
-	return s.call(func(f *frame) C.shmalloc_status { return C.shmalloc_storage_record_stream(s.raw(), on, &f.err) })
+	err = s.call(func(f *frame) C.shmalloc_status { return C.shmalloc_storage_record_stream(s.raw(), on, &f.err) })
+	if err == nil {
+		s.keep(stream)
+	}
+	return err
 }
 
 // Info is all that is known of it.

@@ -23,8 +23,12 @@ func (n *numbered) own(destroy func(f *frame) C.shmalloc_status) {
 		defer f.done()
 		return f.check(destroy(f))
 	}
+	later := func() {
+		Trim(TrimDeferred, 0) // storages that used the stream were found before it, and go before it
+		give(nil)
+	}
 	// A device may take its time, and a finalizer must not.
-	n.start(nil, &owner{give, func(unsafe.Pointer) { go give(nil) }})
+	n.start(nil, &owner{give, func(unsafe.Pointer) { go later() }})
 }
 
 // foreign is the owner of what is somebody else's to give back.
@@ -114,6 +118,26 @@ func (s *Stream) on(device Device) (C.shmalloc_stream, error) {
 	}
 	return s.begin()
 }
+
+// onDeviceOf is on for a call on storages: the device is that of the first of them that is not the host's.
+func (s *Stream) onDeviceOf(storages ...*Storage) (C.shmalloc_stream, error) {
+	if s == nil {
+		return s.on(DeviceHost)
+	}
+	for _, storage := range storages {
+		info, err := storage.Info()
+		if err != nil {
+			return 0, err
+		}
+		if info.Device != DeviceHost {
+			return s.on(info.Device)
+		}
+	}
+	return s.on(DeviceHost)
+}
+
+// collected says whether the collector may give the stream back: it is neither nil nor somebody else's.
+func (s *Stream) collected() bool { return s != nil && s.owner != foreign }
 
 func (s *Stream) end() {
 	if s != nil {

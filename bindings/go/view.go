@@ -184,7 +184,8 @@ func (s *Storage) Copy(offset int, source *Storage, sourceOffset, size int) erro
 }
 
 // CopyOn is Copy in the order of a stream, and waits for it. The stream is of this storage's device, or of the source's if this one is the
-// host's; between storages of the host it is not looked at. Nil: the default stream. ErrUnsupported: no way leads from the one to the other.
+// host's, else ErrInvalid; between storages of the host it is not looked at. Nil: the default stream. ErrUnsupported: no way leads from the one to
+// the other.
 func (s *Storage) CopyOn(stream *Stream, offset int, source *Storage, sourceOffset, size int) error {
 	return s.copy(stream, 0, offset, source, sourceOffset, size)
 }
@@ -208,7 +209,7 @@ func (s *Storage) copy(stream *Stream, flags C.uint32_t, offset int, source *Sto
 		return err
 	}
 	defer source.done()
-	on, err := stream.begin()
+	on, err := stream.onDeviceOf(s, source)
 	if err != nil {
 		return err
 	}

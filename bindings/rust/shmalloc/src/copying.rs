@@ -41,6 +41,8 @@ impl<'a> CopyOptions<'a> {
     /// written to it, is known when the stream has been waited for. Done on return anyway are copies between host memories, those of
     /// host memory that a peer could cut short (`State::SEALED` is missing, and it is not private), and those of devices that can't
     /// call.
+    ///
+    /// In a capture they are not held: hold both yourself, as long as the graph may run.
     pub fn non_blocking(mut self, yes: bool) -> Self {
         self.flags = if yes { sys::SHMALLOC_COPY_NON_BLOCKING } else { 0 };
         self

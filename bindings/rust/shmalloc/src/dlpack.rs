@@ -1,5 +1,6 @@
 //! Storages to and from every array library that speaks DLPack. "Unversioned" is what DLPack had before version 1.0.
 use crate::error::{created, ready};
+use crate::view::Pin;
 use crate::{sys, Error, Result, Status, Storage};
 use std::os::raw::c_void;
 use std::ptr::{self, NonNull};
@@ -149,8 +150,8 @@ macro_rules! tensor {
                 // SAFETY: the library takes it over, on failure too; the struct says its size.
                 let handle = created(|out, err| unsafe { sys::$import(raw, &mut tensor, out, err) })?;
                 let storage = Storage::of(handle);
-                let open = storage.view()?; // shape and strides are good as long as nobody closes it
-                // SAFETY: the view forbids that.
+                let open = Pin::unseen(&storage)?; // shape and strides are good as long as nobody closes it
+                // SAFETY: the pin forbids that.
                 let layout = unsafe { Layout::of(&tensor) };
                 drop(open);
                 Ok((storage, layout))

@@ -2,16 +2,19 @@
 use crate::adopt::run_once;
 use crate::error::{call, ready};
 use crate::{sys, Device, Error, Result, Status};
+use std::process;
 
 /// A queue of work of a [`Device`], which is done in its order. What different streams do has no order but by [`Event`]s.
 ///
 /// It is given back when it is dropped; what is queued is done all the same. Drop what allocators made for a stream before the stream:
-/// what they keep for one that is gone serves nobody until they are trimmed. Any thread may use it, several at once.
+/// what they keep for one that is gone serves nobody until they are trimmed. Any thread may use it, several at once. A forked child has
+/// none of its parent's: it may drop what it inherited, which does nothing, and not use it.
 #[derive(Debug)]
 pub struct Stream {
     device: Device,
     number: sys::shmalloc_stream,
-    owned: bool,
+    /// The process that gives it back; none for what is somebody else's.
+    maker: Option<u32>,
 }
 
 impl Stream {
@@ -21,21 +24,22 @@ impl Stream {
         let mut number = 0;
         // SAFETY: only writes to the outputs.
         call(|err| unsafe { sys::shmalloc_stream_create(device.code(), &mut number, err) })?;
-        Ok(Stream { device, number, owned: true })
+        Ok(Stream { device, number, maker: Some(process::id()) })
     }
 
     /// The one that a device has from the beginning, and that is meant where none is named.
     pub const fn default_of(device: Device) -> Stream {
-        Stream { device, number: sys::SHMALLOC_STREAM_DEFAULT, owned: false }
+        Stream { device, number: sys::SHMALLOC_STREAM_DEFAULT, maker: None }
     }
 
     /// One that somebody else made and gives back, for example a `CUstream` as a number.
     ///
     /// # Safety
     /// It is a stream of the device as long as this object lives, and as long as a storage does that was made for it or noted it with
-    /// `record_stream`. Drivers do not check it.
+    /// `record_stream`. Drivers do not check it. What a [`CopyOptions`](crate::CopyOptions) with `non_blocking` copies while it is being
+    /// captured, both storages, is held by the caller as long as the graph may run.
     pub const unsafe fn foreign(device: Device, number: u64) -> Stream {
-        Stream { device, number, owned: false }
+        Stream { device, number, maker: None }
     }
 
     /// Whose it is.
@@ -88,16 +92,17 @@ impl Stream {
         })
     }
 
-    /// Give it back, and hear whether that was possible. Nothing happens to one that is not this object's own.
+    /// Give it back, and hear whether that was possible. Nothing happens to one that is not this object's own, or that a forked child
+    /// inherited.
     pub fn close(mut self) -> Result<()> {
         self.end()
     }
 
     fn end(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.owned) {
+        if self.maker.take() != Some(process::id()) {
             return Ok(());
         }
-        // SAFETY: made by new(), and not used any more.
+        // SAFETY: made by new() in this process, and not used any more.
         call(|err| unsafe { sys::shmalloc_stream_destroy(self.device.code(), self.number, err) })
     }
 }
@@ -111,6 +116,7 @@ impl Drop for Stream {
 /// A mark in a stream: done when all is done that was queued there before it. It is done until it is recorded.
 ///
 /// It is given back when it is dropped, whoever waits for it: waits keep their meaning. Any thread may use it, several at once.
+/// For a forked child it is as a [`Stream`] is.
 ///
 /// ```no_run
 /// # use shmalloc::{Device, Event, Stream};
@@ -127,7 +133,8 @@ impl Drop for Stream {
 pub struct Event {
     device: Device,
     number: sys::shmalloc_event,
-    owned: bool,
+    /// The process that gives it back; none for what is somebody else's.
+    maker: Option<u32>,
 }
 
 impl Event {
@@ -137,7 +144,7 @@ impl Event {
         let mut number = 0;
         // SAFETY: only writes to the outputs.
         call(|err| unsafe { sys::shmalloc_event_create(device.code(), &mut number, err) })?;
-        Ok(Event { device, number, owned: true })
+        Ok(Event { device, number, maker: Some(process::id()) })
     }
 
     /// Whose it is.
@@ -171,16 +178,16 @@ impl Event {
         call(|err| unsafe { sys::shmalloc_event_synchronize(self.device.code(), self.number, err) })
     }
 
-    /// Give it back, and hear whether that was possible.
+    /// Give it back, and hear whether that was possible. Nothing happens to one that a forked child inherited.
     pub fn close(mut self) -> Result<()> {
         self.end()
     }
 
     fn end(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.owned) {
+        if self.maker.take() != Some(process::id()) {
             return Ok(());
         }
-        // SAFETY: made by new(), and not used any more.
+        // SAFETY: made by new() in this process, and not used any more.
         call(|err| unsafe { sys::shmalloc_event_destroy(self.device.code(), self.number, err) })
     }
 }

@@ -14,7 +14,7 @@ use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A pin: the bytes stay where they are, and mapped, until it is dropped.
-struct Pin {
+pub(crate) struct Pin {
     /// Released after the pin, so that memory whose last holder this was goes back at once.
     storage: Storage,
     access: sys::shmalloc_access,
@@ -30,16 +30,27 @@ unsafe impl Sync for Pin {}
 
 impl Pin {
     fn new(storage: &Storage, access: Access) -> Result<Pin> {
-        let (access, mut data, mut size) = (access.code(), ptr::null_mut(), 0);
-        // SAFETY: the storage is alive during the call, the others are written to during it.
-        call(|err| unsafe { sys::shmalloc_storage_pin(storage.raw(), access, &mut data, &mut size, err) })?;
-        let mut pin = Pin { storage: storage.clone(), access, data: NonNull::dangling(), size };
-        match NonNull::new(data.cast()) {
-            Some(data) => pin.data = data,
+        let (mut pin, data, size) = Pin::start(storage, access)?;
+        match NonNull::new(data) {
+            Some(data) => (pin.data, pin.size) = (data, size),
             None if size == 0 => {}
             None => return Err(Error::new(Status::Unsupported, "this memory is not for the host to touch")),
         }
         Ok(pin)
+    }
+
+    /// One of 0 bytes, that holds the storage's all the same; the memory may be of any device.
+    pub(crate) fn unseen(storage: &Storage) -> Result<Pin> {
+        Ok(Pin::start(storage, Access::Read)?.0)
+    }
+
+    /// Such a one, and where the bytes are for the host, and how many.
+    fn start(storage: &Storage, access: Access) -> Result<(Pin, *mut u8, usize)> {
+        let (access, mut data, mut size) = (access.code(), ptr::null_mut(), 0);
+        // SAFETY: the storage is alive during the call, the others are written to during it.
+        call(|err| unsafe { sys::shmalloc_storage_pin(storage.raw(), access, &mut data, &mut size, err) })?;
+        let pin = Pin { storage: storage.clone(), access, data: NonNull::dangling(), size: 0 };
+        Ok((pin, data.cast(), size))
     }
 
     /// Where `count` bytes from `offset` on begin.
@@ -64,7 +75,7 @@ impl Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        // SAFETY: pinned once by new(), with this access.
+        // SAFETY: pinned once by start(), with this access.
         unsafe { sys::shmalloc_storage_unpin(self.storage.raw(), self.access) }
     }
 }

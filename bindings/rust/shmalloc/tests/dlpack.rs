@@ -3,7 +3,7 @@
 mod support;
 
 use shmalloc::dlpack::{Layout, Tensor, UnversionedTensor};
-use shmalloc::{sys, Kind, Status, Storage};
+use shmalloc::{sys, Allocator, Device, DeviceType, Kind, Status, Storage};
 use std::os::raw::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::fails;
@@ -29,6 +29,27 @@ fn without_a_layout_it_is_all_bytes() {
     let storage = Storage::new(10).unwrap();
     let (imported, seen) = UnversionedTensor::export(&storage, None).unwrap().import().unwrap();
     assert_eq!((seen.shape, seen.code, seen.bits, imported.size()), (vec![10], 1, 8, 10));
+}
+
+/// What can be imported is the host's or CUDA's. Under meson there is the simulated driver.
+#[test]
+fn of_memory_that_is_not_for_the_host() {
+    if Device::count(DeviceType::Cuda).unwrap() == 0 {
+        eprintln!("skipped: no CUDA device");
+        return;
+    }
+    let storage = Allocator::on(Device::cuda(0)).unwrap().create(64).unwrap();
+    let layout = Layout { offset: 8, ..Layout::new(2, 32, &[2, 3]) };
+    let (imported, seen) = Tensor::export(&storage, Some(&layout)).unwrap().import().unwrap();
+    assert_eq!((seen.shape, seen.strides), (vec![2, 3], Some(vec![3, 1])));
+    let (all, bytes) = UnversionedTensor::export(&storage, None).unwrap().import().unwrap();
+    assert_eq!((bytes.shape, all.address(), all.size()), (vec![64], storage.address(), 64));
+    let info = imported.info().unwrap();
+    assert_eq!((info.device, info.address, info.size), (Device::cuda(0), storage.address() + 8, 24));
+    assert_eq!((info.pins, storage.info().unwrap().pins), (0, 2));
+    fails(imported.view(), Status::Unsupported);
+    drop((imported, all));
+    assert_eq!(storage.info().unwrap().pins, 0, "the deleters ran");
 }
 
 #[test]
