@@ -44,7 +44,7 @@ Result<std::unique_ptr<Device>> begin(shmalloc_device number) {
     }
     case SHMALLOC_DEVICE_TYPE_CUDA: {
       SHMALLOC_TRY(device, CudaDevice::open(index_of(number)));
-      return erase(std::move(device));
+      return erase(device);
     }
     case SHMALLOC_DEVICE_TYPE_CUSTOM:
       return fail(SHMALLOC_STATUS_NOT_FOUND, 0, "no custom device has the index %u", index_of(number));

@@ -123,9 +123,12 @@ Result<void> copy_on_device(const Part &to, const Part &from, std::size_t size, 
     return {};
   }
   const auto waited = device.synchronize_stream(stream);
-  Kept *held = kept.release();
-  if (waited || !queued || is_over(device)) let_go(held);  // Else it stays pinned: the device may still be at it.
-  return queued ? waited : queued;
+  if (waited || !queued || is_over(device)) {
+    let_go(kept.release());
+  } else {
+    static_cast<void>(kept.release());  // It stays pinned: the device may still be at it.
+  }
+  return queued ? waited : queued;  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
 }
 
 }  // namespace shmalloc

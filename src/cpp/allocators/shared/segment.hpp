@@ -54,7 +54,7 @@ class Segment {
 
   // A handle more to a slot of this generation: of `memory`, or of nothing in particular. STALE, CORRUPT, NO_SPACE.
   Result<void> hold(const Ticket &ticket, SharedMemory *memory);
-  void let_go(std::uint32_t slot, SharedMemory *memory);
+  void let_go(std::uint32_t index, SharedMemory *memory);
   // Adds to a ticket what its slot says of offset and size. False: there is no such slot.
   bool promised(Ticket *ticket) const;
 
@@ -63,7 +63,7 @@ class Segment {
   wire::Slot &slot(std::uint32_t index) const { return slots_[index]; }
   wire::SegmentHead &head() const { return *head_; }
   // Ends the generation if nobody holds it, here or elsewhere.
-  bool retire(std::uint32_t slot, std::uint32_t generation);
+  bool retire(std::uint32_t index, std::uint32_t generation);
   Result<void> reserve(std::uint64_t from, std::uint64_t to);
   void punch(std::uint64_t from, std::uint64_t to) const;
   void close_as_owner();  // and one use less
@@ -93,12 +93,12 @@ class Segment {
   static void before_fork();
   static void in_parent();
   static void in_child();
-  static void unlock_child();               // ends what in_child began
-  bool mark_for_child(std::uint32_t slot);  // false: the child has no place
-  void lose_child();                        // it uses something all the same
-  bool lost_children_live();                // who have none, and use what is pinned
-  void inherit(std::uint32_t slot, SharedMemory *memory);
-  void unmark(std::uint32_t slot);
+  static void unlock_child();                // ends what in_child began
+  bool mark_for_child(std::uint32_t index);  // false: the child has no place
+  void lose_child();                         // it uses something all the same
+  bool lost_children_live();                 // who have none, and use what is pinned
+  void inherit(std::uint32_t index, SharedMemory *memory);
+  void unmark(std::uint32_t index);
 
  private:
   // Handles of this process to one slot. The top bit locks the rest.

@@ -14,6 +14,8 @@ inline constexpr std::uint16_t kSegmentMinor = 0;
 inline constexpr int kPlaces = 64;  // as many as there are bits in Slot::holders
 inline constexpr std::uint32_t kLastGeneration = 0xffffffffU;
 
+// What others write often has lines of its own.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct SegmentHead {
   // Written by the owner before anybody else can see it.
   std::uint8_t magic[4];
