@@ -238,8 +238,8 @@ void nothing_is_given_back_after_exit_has_begun(void **) {
   assert_true(fine(block) && fine(event) && fine(stream) && fine(range) && fine(memory) && fine(one.map(*range, page, *memory)));
   const auto calls = sim().calls(nullptr);
   exiting.store(true);
-  const bool over = fine(one.free(*block)) && fine(one.destroy_event(*event)) && fine(one.unmap(*range, page)) &&
-                    fine(one.destroy(*memory)) && fine(one.unreserve(*range, page));
+  const bool over = fine(one.destroy_stream(*stream)) && fine(one.free(*block)) && fine(one.destroy_event(*event)) &&
+                    fine(one.unmap(*range, page)) && fine(one.destroy(*memory)) && fine(one.unreserve(*range, page));
   exiting.store(false);
   assert_true(over);
   assert_int_equal(sim().calls(nullptr), calls);
@@ -247,8 +247,7 @@ void nothing_is_given_back_after_exit_has_begun(void **) {
   assert_int_equal(sim().configure("fail=cuMemFree:1:4"), 0);
   assert_true(fine(one.free(*block)));
   sim().reset();
-  assert_true(fine(one.destroy_event(*event)) && fine(one.destroy_stream(*stream)) && fine(one.unmap(*range, page)) &&
-              fine(one.destroy(*memory)));
+  assert_true(fine(one.destroy_event(*event)) && fine(one.unmap(*range, page)) && fine(one.destroy(*memory)));
   assert_true(fine(one.unreserve(*range, page)) && fine(one.free(*block)));
 }
 
@@ -271,7 +270,8 @@ void lasting_errors_are_told(void **) {
   auto one = open_device();
   auto event = one.create_event();
   auto block = one.allocate(4096);
-  assert_true(fine(event) && fine(block));
+  auto stream = one.create_stream();
+  assert_true(fine(event) && fine(block) && fine(stream));
   assert_int_equal(sim().configure("fail=cuEventQuery:1:700"), 0);
   const auto told = [](const auto &result) {
     return !result && result.error().status == SHMALLOC_STATUS_BACKEND && result.error().backend_error == 700 &&
@@ -279,6 +279,7 @@ void lasting_errors_are_told(void **) {
   };
   assert_true(told(one.done(*event)) && told(one.done(*event)) && told(one.allocate(1)) && told(one.free(*block)));
   assert_true(told(one.fill(*block, 1, 1, 0)) && told(one.synchronize()) && told(one.memory_info()) && told(one.create_stream()));
+  assert_true(fine(one.destroy_stream(*stream)));
   sim().reset();
   assert_true(fine(one.destroy_event(*event)) && fine(one.free(*block)));
 }

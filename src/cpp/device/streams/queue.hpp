@@ -2,7 +2,8 @@
 //
 // A piece of work's position in the stream is its place in the ring, and the timeline's number is how many are done: nothing else is
 // counted, and what is done at once isn't either. Callers take turns at a mutex; the thread takes it only to sleep. Nothing is allocated once the ring is there. A full ring makes
-// the caller wait, which ends: work waits only for work that was queued before it, never for the host.
+// the caller wait until there is room; who records an event does without. Work waits only for work that was queued before it, but for
+// functions of the host's, which take what time they like.
 //
 // The default stream does copies, fills and events at once, in the calling thread, as long as nothing is queued: who names no stream
 // gets no thread and no two changes of thread for each copy. Only what can't be done at once goes to a thread, which is started for it: a
